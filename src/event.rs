@@ -1,0 +1,434 @@
+//! What a source told us, already validated: "look at this subject, for this reason".
+//!
+//! An [`Event`] is the one thing the queue carries: a small versioned JSON envelope of at most
+//! [`EVENT_BYTES_MAX`] bytes, with ids and the alert's own evidence, no tokens and no names or addresses.
+//! It may arrive twice, late or out of order. Pure data.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::case::CaseId;
+use crate::clock::Timestamp;
+
+/// The largest envelope the queue takes (DESIGN: at most 16 KiB).
+pub const EVENT_BYTES_MAX: usize = 16 * 1024;
+/// The longest free text (a reason, a detection type) an event keeps, in characters.
+pub const EVENT_TEXT_CHARS_MAX: usize = 200;
+/// Member hints of one group notification that an event keeps; with more, the group must be listed anyway.
+pub const GROUP_MEMBER_HINTS_MAX: usize = 200;
+
+const VERSION: u8 = 1;
+
+/// The Entra tenant id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantId(pub Uuid);
+
+/// An Entra object id (a user's or a group's).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ObjectId(pub Uuid);
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// A person, keyed by Entra tenant id and object id, never by e-mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    pub tenant: TenantId,
+    pub object: ObjectId,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant, self.object)
+    }
+}
+
+/// Identifies one event from webhook to verification: the correlation id of every log line and audit record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(pub Uuid);
+
+impl EventId {
+    /// A new, time-ordered id.
+    pub fn new() -> EventId {
+        EventId(Uuid::now_v7())
+    }
+}
+
+impl Default for EventId {
+    fn default() -> Self {
+        EventId::new()
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// Who told us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    Graph,
+    Risk,
+    AzureMonitor,
+    Operator,
+}
+
+impl Source {
+    pub const ALL: [Source; 4] = [Source::Graph, Source::Risk, Source::AzureMonitor, Source::Operator];
+
+    /// The word used in metrics, logs, policy files and the audit.
+    pub fn word(self) -> &'static str {
+        match self {
+            Source::Graph => "graph",
+            Source::Risk => "risk",
+            Source::AzureMonitor => "azure_monitor",
+            Source::Operator => "operator",
+        }
+    }
+}
+
+/// Lockouts have a lane of their own: they never wait behind a directory sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    Contain,
+    Sync,
+}
+
+impl Lane {
+    pub const ALL: [Lane; 2] = [Lane::Contain, Lane::Sync];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Lane::Contain => "contain",
+            Lane::Sync => "sync",
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    Person(Subject),
+    Group { tenant: TenantId, group: ObjectId },
+    Tenant(TenantId),
+}
+
+impl About {
+    /// Events with the same key are handled in turn; the key picks the partition.
+    pub fn key(&self) -> String {
+        match self {
+            About::Person(subject) => format!("person/{subject}"),
+            About::Group { tenant, group } => format!("group/{tenant}/{group}"),
+            About::Tenant(tenant) => format!("tenant/{tenant}"),
+        }
+    }
+}
+
+/// Entra ID Protection's risk levels, ordered. `Hidden` (no licence to see it) and words we do not know are
+/// [`RiskLevel::Unknown`], which is *not* "none".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RiskLevel {
+    Unknown,
+    None,
+    Low,
+    Medium,
+    High,
+}
+
+impl RiskLevel {
+    /// Reads Microsoft's word, in any case; an unknown word is [`RiskLevel::Unknown`], never an error
+    /// (Graph's enums may grow).
+    pub fn read(word: &str) -> RiskLevel {
+        match word.to_ascii_lowercase().as_str() {
+            "none" => RiskLevel::None,
+            "low" => RiskLevel::Low,
+            "medium" => RiskLevel::Medium,
+            "high" => RiskLevel::High,
+            _ => RiskLevel::Unknown,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            RiskLevel::Unknown => "unknown",
+            RiskLevel::None => "none",
+            RiskLevel::Low => "low",
+            RiskLevel::Medium => "medium",
+            RiskLevel::High => "high",
+        }
+    }
+}
+
+/// Entra ID Protection's risk states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RiskState {
+    Unknown,
+    None,
+    AtRisk,
+    ConfirmedCompromised,
+    ConfirmedSafe,
+    Remediated,
+    Dismissed,
+}
+
+impl RiskState {
+    /// Reads Microsoft's word (`atRisk`, `confirmedCompromised`, …), in any case.
+    pub fn read(word: &str) -> RiskState {
+        match word.to_ascii_lowercase().as_str() {
+            "none" => RiskState::None,
+            "atrisk" => RiskState::AtRisk,
+            "confirmedcompromised" => RiskState::ConfirmedCompromised,
+            "confirmedsafe" => RiskState::ConfirmedSafe,
+            "remediated" => RiskState::Remediated,
+            "dismissed" => RiskState::Dismissed,
+            _ => RiskState::Unknown,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            RiskState::Unknown => "unknown",
+            RiskState::None => "none",
+            RiskState::AtRisk => "at risk",
+            RiskState::ConfirmedCompromised => "confirmed compromised",
+            RiskState::ConfirmedSafe => "confirmed safe",
+            RiskState::Remediated => "remediated",
+            RiskState::Dismissed => "dismissed",
+        }
+    }
+
+    /// A person, or Entra itself, has said that the risk is over.
+    pub fn is_cleared(self) -> bool {
+        matches!(self, RiskState::ConfirmedSafe | RiskState::Remediated | RiskState::Dismissed)
+    }
+}
+
+/// What an alert itself proves. Containment acts on it even when Graph cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RiskEvidence {
+    pub level: RiskLevel,
+    pub state: RiskState,
+    /// Microsoft's detection type (`leakedCredentials`, …) or the alert's title; at most [`EVENT_TEXT_CHARS_MAX`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<String>,
+    /// When the source saw it; decides which of two contradicting statements is newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_at: Option<Timestamp>,
+}
+
+/// Why to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// Created, changed, disabled, soft-deleted or restored: Graph does not say which.
+    UserUpdated,
+    /// Permanently deleted.
+    UserDeleted,
+    /// Members that Graph named as a hint; empty means "list the group".
+    GroupUpdated {
+        members: Vec<ObjectId>,
+    },
+    GroupDeleted,
+    RiskReported(RiskEvidence),
+    /// A subscription needs care: `missed`, `subscriptionRemoved` or `reauthorizationRequired`.
+    SubscriptionLifecycle {
+        event: LifecycleEvent,
+    },
+    ContainRequested {
+        by: String,
+        reason: String,
+    },
+    ReleaseRequested {
+        by: String,
+        case: CaseId,
+        reason: String,
+    },
+    /// We ourselves saw, while looking for another reason, that this person must be contained now.
+    LeaverSeen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LifecycleEvent {
+    Missed,
+    SubscriptionRemoved,
+    ReauthorizationRequired,
+}
+
+impl EventKind {
+    /// The word used in metrics and logs; a bounded set.
+    pub fn word(&self) -> &'static str {
+        match self {
+            EventKind::UserUpdated => "user_updated",
+            EventKind::UserDeleted => "user_deleted",
+            EventKind::GroupUpdated { .. } => "group_updated",
+            EventKind::GroupDeleted => "group_deleted",
+            EventKind::RiskReported(_) => "risk_reported",
+            EventKind::SubscriptionLifecycle { .. } => "subscription_lifecycle",
+            EventKind::ContainRequested { .. } => "contain_requested",
+            EventKind::ReleaseRequested { .. } => "release_requested",
+            EventKind::LeaverSeen => "leaver_seen",
+        }
+    }
+}
+
+/// One validated event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub id: EventId,
+    pub source: Source,
+    pub about: About,
+    pub kind: EventKind,
+    /// When the source says that it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal_at: Option<Timestamp>,
+    pub received_at: Timestamp,
+}
+
+impl Event {
+    /// Where it waits. What may lock somebody out never stands behind what cannot.
+    pub fn lane(&self) -> Lane {
+        match self.kind {
+            EventKind::UserUpdated
+            | EventKind::GroupUpdated { .. }
+            | EventKind::GroupDeleted
+            | EventKind::SubscriptionLifecycle { .. } => Lane::Sync,
+            EventKind::UserDeleted
+            | EventKind::RiskReported(_)
+            | EventKind::ContainRequested { .. }
+            | EventKind::ReleaseRequested { .. }
+            | EventKind::LeaverSeen => Lane::Contain,
+        }
+    }
+
+    /// The envelope, as the queue carries it.
+    pub fn to_envelope(&self) -> Result<Vec<u8>, EnvelopeError> {
+        let bytes = serde_json::to_vec(&EnvelopeOut { v: VERSION, event: self })
+            .map_err(|error| EnvelopeError::Unreadable(error.to_string()))?;
+        if bytes.len() > EVENT_BYTES_MAX {
+            return Err(EnvelopeError::TooLarge { bytes: bytes.len() });
+        }
+        Ok(bytes)
+    }
+
+    /// Reads an envelope back. A newer version is refused rather than half understood.
+    pub fn from_envelope(bytes: &[u8]) -> Result<Event, EnvelopeError> {
+        if bytes.len() > EVENT_BYTES_MAX {
+            return Err(EnvelopeError::TooLarge { bytes: bytes.len() });
+        }
+        let read: EnvelopeIn =
+            serde_json::from_slice(bytes).map_err(|error| EnvelopeError::Unreadable(error.to_string()))?;
+        match read.v {
+            VERSION => Ok(read.event),
+            other => Err(EnvelopeError::Version(other)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EnvelopeOut<'a> {
+    v: u8,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+#[derive(Deserialize)]
+struct EnvelopeIn {
+    v: u8,
+    #[serde(flatten)]
+    event: Event,
+}
+
+/// Why an envelope could not be written or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    #[error("the event is {bytes} bytes, over the limit of {EVENT_BYTES_MAX}")]
+    TooLarge { bytes: usize },
+    #[error("the event has envelope version {0}, this program reads version {VERSION}")]
+    Version(u8),
+    #[error("the event cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// Cuts free text from outside to what an event may carry, and drops control characters.
+pub fn clip(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(EVENT_TEXT_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: EventKind) -> Event {
+        let subject = Subject { tenant: TenantId(Uuid::from_u128(1)), object: ObjectId(Uuid::from_u128(2)) };
+        Event {
+            id: EventId(Uuid::from_u128(3)),
+            source: Source::Risk,
+            about: About::Person(subject),
+            kind,
+            signal_at: None,
+            received_at: "2026-03-02T08:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_envelope_reads_back_as_it_was_written() {
+        let written = event(EventKind::RiskReported(RiskEvidence {
+            level: RiskLevel::High,
+            state: RiskState::AtRisk,
+            detection: Some("leakedCredentials".into()),
+            detected_at: None,
+        }));
+        let bytes = written.to_envelope().unwrap();
+        assert_eq!(Event::from_envelope(&bytes).unwrap(), written);
+    }
+
+    #[test]
+    fn a_newer_envelope_is_refused_not_half_understood() {
+        let text = String::from_utf8(event(EventKind::UserDeleted).to_envelope().unwrap()).unwrap();
+        let newer = text.replacen("\"v\":1", "\"v\":2", 1);
+        assert_eq!(Event::from_envelope(newer.as_bytes()), Err(EnvelopeError::Version(2)));
+    }
+
+    #[test]
+    fn an_oversized_envelope_is_refused() {
+        let members = vec![ObjectId(Uuid::from_u128(9)); 1000];
+        let refused = event(EventKind::GroupUpdated { members }).to_envelope();
+        assert!(matches!(refused, Err(EnvelopeError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn unknown_words_of_microsoft_are_not_taken_for_none() {
+        assert_eq!(RiskLevel::read("hidden"), RiskLevel::Unknown);
+        assert_eq!(RiskLevel::read("unknownFutureValue"), RiskLevel::Unknown);
+        assert_eq!(RiskState::read("somethingNew"), RiskState::Unknown);
+        assert!(!RiskState::Unknown.is_cleared());
+    }
+}
