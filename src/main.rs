@@ -1,2 +1,3 @@
-//! x
-fn main(){}
+//! The `lockstep` program: parse arguments, hand over to [`lockstep::cli`]; nothing else.
+
+fn main() {}

@@ -1,0 +1,73 @@
+//! One change to Auth0: what it is, its one sentence, and how it ended.
+//!
+//! Preview, audit, chat and console show the same sentence. Applying an action twice has the same effect as once.
+
+use crate::case::{AccountId, CaseId, Means};
+use crate::retry::WhatNow;
+
+/// One change to one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `blocked: true` and our stamp in one write, before access is ended: the other order lets a session be born
+    /// in between.
+    Block { account: AccountId, case: CaseId, reason: String },
+    /// End sessions and refresh tokens by the means that the tenant's plan allows.
+    EndAccess { account: AccountId, means: Means },
+    /// `blocked: false`, our stamp removed. Only for blocks that carry our stamp.
+    Unblock { account: AccountId, case: CaseId },
+}
+
+impl Action {
+    pub fn account(&self) -> &AccountId {
+        match self {
+            Action::Block { account, .. }
+            | Action::EndAccess { account, .. }
+            | Action::Unblock { account, .. } => account,
+        }
+    }
+
+    /// The stable word used in the audit and in metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Block { .. } => "action.block",
+            Action::EndAccess { .. } => "action.end_access",
+            Action::Unblock { .. } => "action.unblock",
+        }
+    }
+
+    /// What people read, before and after it is done.
+    pub fn sentence(&self) -> String {
+        match self {
+            Action::Block { account, reason, .. } => format!("Block {account} ({reason})"),
+            Action::EndAccess { account, means } => format!("End access of {account} by {}", means.word()),
+            Action::Unblock { account, .. } => format!("Unblock {account}"),
+        }
+    }
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Auth0 said yes.
+    Accepted,
+    /// The account is gone: nothing left to do for it.
+    AccountGone,
+    /// The tenant's plan does not include this call; the next means must be tried.
+    NotInPlan,
+    /// The request was sent and the reply lost: read back before trying again.
+    Unknown(String),
+    /// Refused or not sent; says why and what now.
+    Failed { why: String, now: WhatNow },
+}
+
+impl Outcome {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Accepted => "accepted",
+            Outcome::AccountGone => "account gone",
+            Outcome::NotInPlan => "not in plan",
+            Outcome::Unknown(_) => "unknown",
+            Outcome::Failed { .. } => "failed",
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A case: one containment of one person, from signal to release.
+//!
+//! A case is opened durably *before* the first write to Auth0, so that whatever a crash leaves behind carries the id
+//! of a case that exists. At most one case of a subject is open at a time; the store refuses a second, and refuses
+//! a save whose `version` is not the one it holds. Pure data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::event::{EventId, RiskEvidence, Source, Subject};
+
+/// Names a case in Auth0's stamp, in chat, on the command line and in the audit: `case_` and 32 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaseId(Uuid);
+
+impl CaseId {
+    /// The case that `event` opens. Derived, so that a second worker handling the same event names the same case.
+    pub fn opened_by(event: EventId) -> CaseId {
+        CaseId(event.0)
+    }
+}
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "case_{}", self.0.simple())
+    }
+}
+
+impl std::str::FromStr for CaseId {
+    type Err = NotACaseId;
+
+    fn from_str(text: &str) -> Result<CaseId, NotACaseId> {
+        let hex = text.strip_prefix("case_").filter(|hex| hex.len() == 32).ok_or(NotACaseId)?;
+        Uuid::try_parse(hex).map(CaseId).map_err(|_| NotACaseId)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a case is named like case_0192f3c4a5b67c8d9e0f112233445566")]
+pub struct NotACaseId;
+
+impl Serialize for CaseId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CaseId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<CaseId, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An Auth0 `user_id` (`waad|…`, `auth0|…`): opaque, compared whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// Auth0 allows 255 characters after the provider; anything longer, empty or with control characters is no id.
+    pub fn read(text: &str) -> Option<AccountId> {
+        let fits = !text.is_empty() && text.len() <= 512 && !text.chars().any(char::is_control);
+        fits.then(|| AccountId(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a case stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseState {
+    /// Decided and on record; nothing has been confirmed by Auth0 yet.
+    Requested,
+    /// Auth0 has accepted every write; the read-back still finds something, or has not run.
+    Accepted,
+    /// Read back: every account is blocked and nothing is left that could be used.
+    Verified,
+    /// Nothing was done on purpose: observe mode, a protected person, or a policy that only tells.
+    NotActed,
+    /// Given back: what we blocked is unblocked, or there was nothing of ours left to unblock.
+    Released,
+}
+
+impl CaseState {
+    pub fn word(self) -> &'static str {
+        match self {
+            CaseState::Requested => "requested",
+            CaseState::Accepted => "accepted",
+            CaseState::Verified => "verified",
+            CaseState::NotActed => "not acted",
+            CaseState::Released => "released",
+        }
+    }
+
+    /// An open case has accounts that are, or are about to be, contained by us.
+    pub fn is_open(self) -> bool {
+        matches!(self, CaseState::Requested | CaseState::Accepted | CaseState::Verified)
+    }
+}
+
+/// Why the person is contained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    Risk(RiskEvidence),
+    Disabled,
+    Deleted,
+    Operator { by: String, reason: String },
+}
+
+impl Reason {
+    /// One short clause for people: stamp, chat, audit.
+    pub fn sentence(&self) -> String {
+        match self {
+            Reason::Risk(evidence) => {
+                let level = evidence.level.word();
+                let state = evidence.state.word();
+                match &evidence.detection {
+                    Some(detection) => format!("risk {level}, {state}: {detection}"),
+                    None => format!("risk {level}, {state}"),
+                }
+            }
+            Reason::Disabled => "account disabled in Entra".into(),
+            Reason::Deleted => "account deleted in Entra".into(),
+            Reason::Operator { by, reason } => format!("asked for by {by}: {reason}"),
+        }
+    }
+}
+
+/// How far containment goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Response {
+    /// Block, then end sessions and refresh tokens.
+    Contain,
+    /// End sessions and refresh tokens only; sign-in stays possible. What the contain brake falls back to.
+    EndSessions,
+    /// Tell people, touch nothing.
+    Notify,
+    /// Count and forget.
+    Ignore,
+}
+
+impl Response {
+    pub fn word(self) -> &'static str {
+        match self {
+            Response::Contain => "contain",
+            Response::EndSessions => "end-sessions",
+            Response::Notify => "notify",
+            Response::Ignore => "ignore",
+        }
+    }
+}
+
+/// Why a case did less than the policy's response, or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restraint {
+    /// `LOCKSTEP_MODE=observe`.
+    ObserveMode,
+    /// The person or one of the accounts is protected; two people must act.
+    Protected,
+    /// Too many containments in the window: sessions end, sign-in stays.
+    ContainBrake,
+}
+
+impl Restraint {
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Restraint::ObserveMode => "observe mode: nothing is written",
+            Restraint::Protected => "protected by policy: never acted on without two people",
+            Restraint::ContainBrake => "contain brake: only sessions were ended, sign-in is still possible",
+        }
+    }
+}
+
+/// What the tenant's plan lets us use to end access; learned from the first refusal and recorded in the case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Means {
+    /// `POST /users/{id}/revoke-access`: one write.
+    RevokeAccess,
+    /// `DELETE /users/{id}/sessions` and `/refresh-tokens`.
+    SessionsAndTokens,
+    /// `DELETE /grants?user_id=` and every device credential: works on every plan.
+    GrantsAndDevices,
+}
+
+impl Means {
+    /// What to try when the plan refuses this.
+    pub fn next(self) -> Option<Means> {
+        match self {
+            Means::RevokeAccess => Some(Means::SessionsAndTokens),
+            Means::SessionsAndTokens => Some(Means::GrantsAndDevices),
+            Means::GrantsAndDevices => None,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Means::RevokeAccess => "revoke-access",
+            Means::SessionsAndTokens => "sessions and refresh tokens",
+            Means::GrantsAndDevices => "grants and device credentials",
+        }
+    }
+}
+
+/// How far one account of the case has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountProgress {
+    pub block: BlockProgress,
+    /// Which call ended access, once one has been accepted.
+    pub ended_by: Option<Means>,
+    /// What the last read-back still found, in words; empty when proven.
+    pub open: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockProgress {
+    /// Not asked for: the response is to end sessions only.
+    NotWanted,
+    Wanted,
+    /// Blocked with our stamp.
+    Ours,
+    /// Somebody else had blocked it; never claimed, never released by us.
+    Theirs,
+    /// The account was deleted; nothing is left to contain.
+    Gone,
+}
+
+/// One containment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    pub id: CaseId,
+    /// Rises by one with every save; a save with another expectation is refused.
+    pub version: u64,
+    pub subject: Subject,
+    /// The display name at the time, for people only.
+    pub display_name: Option<String>,
+    pub state: CaseState,
+    pub reason: Reason,
+    pub source: Source,
+    pub response: Response,
+    pub restraint: Option<Restraint>,
+    pub accounts: BTreeMap<AccountId, AccountProgress>,
+    /// What is still open beyond single accounts ("Auth0 cannot be reached since 08:03:10"), in words.
+    pub open: Vec<String>,
+    /// The event that opened the case: the correlation id.
+    pub event: EventId,
+    pub signal_at: Option<Timestamp>,
+    pub received_at: Timestamp,
+    pub opened_at: Timestamp,
+    pub accepted_at: Option<Timestamp>,
+    pub verified_at: Option<Timestamp>,
+    pub released_at: Option<Timestamp>,
+    /// Why it was released, for people.
+    pub released_because: Option<String>,
+    /// The read-back should have succeeded by then; afterwards people are paged and looking goes on.
+    pub verify_by: Timestamp,
+    /// When the last access token that may have been issued dies; `None` until it was computed.
+    pub exposed_until: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_id_reads_back_and_nothing_else_does() {
+        let id = CaseId::opened_by(EventId(Uuid::from_u128(0x1234)));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in ["", "case_", "case_12", "1234", "case_zz000000000000000000000000000000", "CASE_00"] {
+            assert_eq!(wrong.parse::<CaseId>(), Err(NotACaseId), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_account_id_is_opaque_but_bounded() {
+        assert!(AccountId::read("waad|con|3b1f").is_some());
+        assert!(AccountId::read("").is_none());
+        assert!(AccountId::read("auth0|a\nb").is_none());
+        assert!(AccountId::read(&"x".repeat(513)).is_none());
+    }
+}

@@ -1,0 +1,122 @@
+//! What Entra and Auth0 look like right now, for one person. Plain ordered data, read afresh for every look.
+//!
+//! What could not be read is said (`Unread`), never guessed: absence is not evidence.
+
+use std::collections::BTreeMap;
+
+use crate::case::{AccountId, Case, CaseId, Means};
+use crate::clock::Timestamp;
+use crate::event::{ObjectId, RiskLevel, RiskState, Subject};
+
+/// Everything [`crate::plan::plan`] may know about one person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub subject: Subject,
+    pub directory: Directory,
+    pub risk: RiskView,
+    /// Every Auth0 account found by link index or by Entra object id.
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// Whether the look for accounts was complete.
+    pub accounts_seen: AccountsSeen,
+    /// The open case of this person, if there is one.
+    pub case: Option<Case>,
+    /// Containments that blocked somebody within the brake's window, this person's own case not counted.
+    pub recent_containments: u32,
+    /// The longest lifetime of an access token among the tenant's APIs, in seconds; `None` when not read.
+    pub token_lifetime_seconds: Option<u64>,
+    /// What the plan is known to allow for ending access.
+    pub means: Means,
+}
+
+/// The person in Entra.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Directory {
+    /// Not asked, or Graph could not be reached; the text says why.
+    Unread(String),
+    Present(Person),
+    /// In the directory's deleted items: restorable.
+    SoftDeleted(Person),
+    /// Neither among the users nor among the deleted items.
+    Missing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub object: ObjectId,
+    pub enabled: Enabled,
+    pub display_name: Option<String>,
+}
+
+/// `accountEnabled`; a missing property (a lost permission) is not "disabled".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enabled {
+    Yes,
+    No,
+    NotTold,
+}
+
+/// What Entra ID Protection says now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RiskView {
+    Unread(String),
+    /// Entra knows of no risk for this person (404 on riskyUsers).
+    NotListed,
+    Known(Risk),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Risk {
+    pub level: RiskLevel,
+    pub state: RiskState,
+    pub updated_at: Option<Timestamp>,
+}
+
+/// Whether every account of the person is in the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountsSeen {
+    All,
+    /// The search failed; accounts known from the link index are there, others may be missing. Says why.
+    LinkedOnly(String),
+}
+
+/// One Auth0 account, as read by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub id: AccountId,
+    pub blocked: Blocked,
+    /// Our mark in `app_metadata.lockstep`.
+    pub stamp: Option<Stamp>,
+    /// What could still be used; read only where a plan needs it.
+    pub access: Access,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocked {
+    Yes,
+    No,
+}
+
+/// What `app_metadata.lockstep` says: whose block it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    pub case: CaseId,
+}
+
+/// What an account could still use.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    pub sessions: Count,
+    pub refresh_tokens: Count,
+    pub grants: Count,
+    pub device_credentials: Count,
+}
+
+/// A number that was read, or why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Count {
+    #[default]
+    Unread,
+    /// The tenant's plan does not let us list it.
+    NotInPlan,
+    Is(u32),
+}

@@ -1,0 +1,4 @@
+//! One suite per trait, run for every implementation.
+
+mod queue;
+mod store;
