@@ -37,11 +37,21 @@ pub enum Next {
     Settled,
     /// Something is still open: apply the actions, or look again after this long.
     Again(Duration),
+    /// Only Graph can tell, and it has not: look again when it answers.
+    WhenGraphAnswers,
 }
 
 /// Decides. Same input, same plan.
 pub fn plan(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
-    let stance = stance::decide(snapshot, policy);
+    let mut plan = follow(stance::decide(snapshot, policy), snapshot, policy, now);
+    if let (Next::Settled, Some(why)) = (plan.next, stance::unheard(snapshot)) {
+        plan.held.push(why);
+        plan.next = Next::WhenGraphAnswers;
+    }
+    plan
+}
+
+fn follow(stance: stance::Stance, snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     match (&snapshot.case, stance) {
         (Some(case), stance::Stance::Release { because }) => {
             release::continue_release(snapshot, case, because, now)
@@ -51,9 +61,6 @@ pub fn plan(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
         }
         (Some(case), _) => contain::continue_case(snapshot, case, now),
         (None, stance::Stance::Contain(wanted)) => contain::open_case(snapshot, policy, wanted, now),
-        (None, stance::Stance::Unsure { why, again_after }) => {
-            Plan { case: None, actions: Vec::new(), held: vec![why], next: Next::Again(again_after) }
-        }
         (None, stance::Stance::Release { because }) => Plan::nothing(because),
         (None, stance::Stance::Leave { why }) => Plan::nothing(why),
     }

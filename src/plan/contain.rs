@@ -10,7 +10,7 @@ use crate::case::{
     AccountId, AccountProgress, BlockProgress, Case, CaseId, CaseState, Means, Reason, Response, Restraint,
 };
 use crate::clock::{self, Timestamp};
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::snapshot::{Access, Account, AccountsSeen, Blocked, Count, Directory, Snapshot};
 
 /// Auth0 deletes sessions and tokens asynchronously; only what is still there after this long is asked for again.
@@ -30,7 +30,8 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, wanted: Wanted, no
         }
     }
     let (response, restraint) = restrain(snapshot, policy, &wanted);
-    let acts = matches!(response, Response::Contain | Response::EndSessions);
+    let acts = matches!(response, Response::Contain | Response::EndSessions)
+        && !matches!(restraint, Some(Restraint::ObserveMode | Restraint::Protected));
     if !acts && let Some(held) = told_already(snapshot, restraint, now) {
         return Plan::nothing(held);
     }
@@ -57,7 +58,7 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, wanted: Wanted, no
         verify_by: clock::after(now, Duration::from_secs(policy.contain.verify_within_seconds)),
         exposed_until: None,
     };
-    if acts { continue_case(snapshot, &case, now) } else { only_tell(snapshot, case) }
+    if acts { continue_case(snapshot, &case, now) } else { only_tell(snapshot, case, now) }
 }
 
 /// How far it goes after protection and the brake. An operator's own request is not braked: a person has decided.
@@ -66,6 +67,9 @@ fn restrain(snapshot: &Snapshot, policy: &Policy, wanted: &Wanted) -> (Response,
         || snapshot.accounts.keys().any(|account| policy.protected.accounts.contains(account));
     if protected {
         return (Response::Notify, Some(Restraint::Protected));
+    }
+    if policy.mode == Mode::Observe {
+        return (wanted.response, Some(Restraint::ObserveMode));
     }
     let by_operator = matches!(wanted.reason, Reason::Operator { .. });
     let braked = snapshot.recent_containments >= policy.contain.brake.containments;
@@ -85,14 +89,17 @@ fn told_already(snapshot: &Snapshot, restraint: Option<Restraint>, now: Timestam
     (same && fresh).then(|| format!("already told in {}", last.id))
 }
 
-fn only_tell(snapshot: &Snapshot, mut case: Case) -> Plan {
-    let untouched = || AccountProgress::wanted(Response::Notify);
-    case.accounts = snapshot.accounts.keys().map(|id| (id.clone(), untouched())).collect();
-    let held = match case.restraint {
-        Some(restraint) => restraint.sentence().to_owned(),
-        None => "the policy only tells".to_owned(),
+/// Nothing is done; in observe mode, what would have been done is said action by action.
+fn only_tell(snapshot: &Snapshot, mut case: Case, now: Timestamp) -> Plan {
+    let mut would = Vec::new();
+    continue_accounts(snapshot, &mut case, now, &mut would);
+    case.accounts.values_mut().for_each(|account| account.open.clear());
+    let mut held: Vec<String> = match case.restraint {
+        Some(Restraint::ObserveMode) => would.iter().map(|a| format!("would {}", a.sentence())).collect(),
+        _ => Vec::new(),
     };
-    Plan { case: Some(case), actions: Vec::new(), held: vec![held], next: Next::Settled }
+    held.push(case.restraint.map_or("the policy only tells", Restraint::sentence).to_owned());
+    Plan { case: Some(case), actions: Vec::new(), held, next: Next::Settled }
 }
 
 /// Somebody wants more than the open case does: an operator locks whom the brake had left able to sign in.

@@ -3,8 +3,6 @@
 //! An operator's release goes first; then what Entra says of the account; then risk. Absence is never evidence: a
 //! person who cannot be found is contained only when Graph has also told us of the deletion.
 
-use std::time::Duration;
-
 use crate::case::{Case, CaseState, Reason, Response};
 use crate::clock::Timestamp;
 use crate::event::{Event, EventId, EventKind, RiskEvidence, RiskLevel, RiskState, Source};
@@ -13,17 +11,8 @@ use crate::snapshot::{Directory, Enabled, Risk, RiskView, Snapshot};
 
 pub(super) enum Stance {
     Contain(Wanted),
-    Release {
-        because: String,
-    },
-    Leave {
-        why: String,
-    },
-    /// It may be a containment, but nobody could tell us; ask again.
-    Unsure {
-        why: String,
-        again_after: Duration,
-    },
+    Release { because: String },
+    Leave { why: String },
 }
 
 /// Why, and how far, a person should be contained.
@@ -36,9 +25,6 @@ pub(super) struct Wanted {
     pub received_at: Timestamp,
 }
 
-/// How soon to ask again for a risk level that the alert did not tell and Graph did not answer.
-const UNSURE_AGAIN: Duration = Duration::from_secs(5);
-
 pub(super) fn decide(snapshot: &Snapshot, policy: &Policy) -> Stance {
     if let Some(because) = asked_to_release(snapshot) {
         return Stance::Release { because };
@@ -48,7 +34,6 @@ pub(super) fn decide(snapshot: &Snapshot, policy: &Policy) -> Stance {
     }
     match at_risk(snapshot, policy) {
         AtRisk::Yes(wanted) => or_ignore(wanted),
-        AtRisk::Unsure(why) => Stance::Unsure { why, again_after: UNSURE_AGAIN },
         AtRisk::No(why) => match cleared(snapshot, policy) {
             Some(because) => Stance::Release { because },
             None => Stance::Leave { why },
@@ -107,7 +92,6 @@ fn gone_from_entra(snapshot: &Snapshot, policy: &Policy) -> Option<Wanted> {
 enum AtRisk {
     Yes(Wanted),
     No(String),
-    Unsure(String),
 }
 
 fn at_risk(snapshot: &Snapshot, policy: &Policy) -> AtRisk {
@@ -116,9 +100,7 @@ fn at_risk(snapshot: &Snapshot, policy: &Policy) -> AtRisk {
         let EventKind::RiskReported(evidence) = &ask.kind else { continue };
         match weigh(snapshot, policy, ask, evidence) {
             yes @ AtRisk::Yes(_) => return yes,
-            unsure @ AtRisk::Unsure(_) => answer = unsure,
-            AtRisk::No(why) if matches!(answer, AtRisk::No(_)) => answer = AtRisk::No(why),
-            AtRisk::No(_) => {}
+            no @ AtRisk::No(_) => answer = no,
         }
     }
     answer
@@ -145,17 +127,36 @@ fn weigh(snapshot: &Snapshot, policy: &Policy, ask: &Event, evidence: &RiskEvide
     if calls(strongest.level, strongest.state, needed) {
         return AtRisk::Yes(Wanted::told_by(ask, Reason::Risk(strongest), policy.response(ask.source)));
     }
-    match (&snapshot.risk, evidence.level) {
-        (RiskView::Unread(why), RiskLevel::Unknown) if !evidence.state.is_cleared() => AtRisk::Unsure(
-            format!("the alert does not tell the risk level, and Entra could not be asked: {why}"),
-        ),
-        _ => AtRisk::No(format!(
-            "risk {} ({}) is under the level that is acted on ({})",
-            strongest.level.word(),
-            strongest.state.word(),
-            needed.word()
-        )),
-    }
+    AtRisk::No(format!(
+        "risk {} ({}) is under the level that is acted on ({})",
+        strongest.level.word(),
+        strongest.state.word(),
+        needed.word()
+    ))
+}
+
+/// What an event asks can be answered by Graph alone, and Graph has not been heard. Such an event must not be settled:
+/// a deletion nobody confirmed, a risk whose level the alert did not tell, a release nobody confirmed.
+pub(super) fn unheard(snapshot: &Snapshot) -> Option<String> {
+    let directory = match &snapshot.directory {
+        Directory::Unread(why) => Some(why),
+        Directory::Present(_) | Directory::SoftDeleted(_) | Directory::Missing => None,
+    };
+    let risk = match &snapshot.risk {
+        RiskView::Unread(why) => Some(why),
+        RiskView::NotListed | RiskView::Known(_) => None,
+    };
+    let reason = snapshot.case.as_ref().map(|case| &case.reason);
+    let why = snapshot.asks.iter().find_map(|ask| match (&ask.kind, reason) {
+        (EventKind::Escalated, Some(Reason::Disabled | Reason::Deleted)) => directory.or(risk),
+        (EventKind::Escalated | EventKind::UserDeleted, _) => directory,
+        (EventKind::RiskReported(evidence), Some(Reason::Risk(_))) if evidence.state.is_cleared() => {
+            directory.or(risk)
+        }
+        (EventKind::RiskReported(evidence), None) if evidence.level == RiskLevel::Unknown => risk,
+        _ => None,
+    })?;
+    Some(format!("only Graph can tell, and it was not heard: {why}"))
 }
 
 /// Whether a level and state call for containment. "Confirmed compromised" does at any level.
