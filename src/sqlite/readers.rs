@@ -1,6 +1,6 @@
 //! A few connections that only read, on blocking threads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -36,15 +36,34 @@ impl Readers {
             .await
             .map_err(|_| Error::Busy)?
             .map_err(|_| Error::Closed)?;
-        let free = self.free.clone();
+        let readers = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let mut connection = take(&free);
-            let result = in_transaction(&mut connection, read);
-            give_back(&free, connection);
+            let result = readers.read_here(read);
             drop(place);
             result
         });
         timeout_at(deadline, reading).await.map_err(|_| Error::Busy)?.map_err(|_| Error::Closed)?
+    }
+
+    /// The same on this thread, for the start of a process, when there is always a connection free.
+    pub fn read_at_start<T, E: From<Error>>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _place = self.places.try_acquire().map_err(|_| Error::Busy)?;
+        self.read_here(read)
+    }
+
+    /// Called by whoever holds a place.
+    fn read_here<T, E: From<Error>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        let mut connection = self.free().pop().expect("there are as many places as connections");
+        let result = in_transaction(&mut connection, read);
+        self.free().push(connection);
+        result
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,13 +73,4 @@ fn in_transaction<T, E: From<Error>>(
 ) -> Result<T, E> {
     let transaction = connection.transaction().map_err(Error::from)?;
     read(&transaction)
-}
-
-fn take(free: &Mutex<Vec<Connection>>) -> Connection {
-    let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
-    free.pop().expect("there are as many places as connections")
-}
-
-fn give_back(free: &Mutex<Vec<Connection>>, connection: Connection) {
-    free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
 }

@@ -22,6 +22,9 @@ const PLACES: usize = 1024;
 /// How long a job that does not mind waits for company.
 const LAZY_WAIT_MAX: Duration = Duration::from_millis(20);
 
+/// Pages (of 4 KiB) that must be left for a file to count as able to take more: one large write.
+const SPARE_PAGES: i64 = 8;
+
 /// What the writer does for somebody.
 pub trait Job: Send {
     /// Does the work. May be called again, in another transaction, when the first one was lost.
@@ -88,6 +91,19 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.submit(Box::new(Closure { work, result: None, reply, _place: place }), Urgency::Now)?;
         await_answer(answer).await?
+    }
+
+    /// Whether a write would succeed now: there is room for a few pages, and a small one reaches the disk.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.write(|transaction| {
+            if pages_left(transaction)? < SPARE_PAGES {
+                return Err(Error::full());
+            }
+            // Writes the first page, also when the number stays the same.
+            let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok(transaction.pragma_update(None, "user_version", version)?)
+        })
+        .await
     }
 
     /// Waits for a place among those who wait for the writer, to be held by a job until it ends.
@@ -298,6 +314,11 @@ fn run_in_savepoint(transaction: &Transaction<'_>, job: &mut dyn Job) -> Result<
         run(transaction, "ROLLBACK TO job")?;
     }
     Ok(run(transaction, "RELEASE job")?)
+}
+
+fn pages_left(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let pages = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok(pages("max_page_count")? - pages("page_count")? + pages("freelist_count")?)
 }
 
 fn run(transaction: &Transaction<'_>, sql: &str) -> rusqlite::Result<()> {

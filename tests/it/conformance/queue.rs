@@ -89,9 +89,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 
 async fn within<T>(what: &str, doing: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, doing)
-        .await
-        .unwrap_or_else(|_| panic!("not within {DEADLINE:?}: {what}"))
+    tokio::time::timeout(DEADLINE, doing).await.unwrap_or_else(|_| panic!("not within {DEADLINE:?}: {what}"))
 }
 
 async fn lease(queue: &dyn Queue, lane: Lane) -> Delivery {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use lockstep::clock::SystemClock;
 use lockstep::event::Lane;
-use lockstep::queue::embedded::{Embedded, Settings};
 use lockstep::queue::Queue;
+use lockstep::queue::embedded::{Embedded, Settings};
 
 use super::Bench;
 

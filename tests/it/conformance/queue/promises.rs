@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lockstep::event::{Event, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, RiskEvidence, RiskLevel, RiskState};
+use lockstep::event::{
+    Event, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, RiskEvidence, RiskLevel, RiskState,
+};
 use lockstep::queue::{Body, Error, Settlement};
 use uuid::Uuid;
 
@@ -247,7 +249,8 @@ pub(super) async fn a_dropped_lease_loses_nothing(bench: &Bench) {
             // Patience from nothing at all to a few milliseconds cuts leases off at every stage.
             patience = (patience + 1) % 50;
             let lease = queue.lease(Lane::Contain);
-            let Ok(delivery) = tokio::time::timeout(Duration::from_micros(patience * 100), lease).await else {
+            let Ok(delivery) = tokio::time::timeout(Duration::from_micros(patience * 100), lease).await
+            else {
                 continue;
             };
             let delivery = delivery.unwrap();
@@ -267,7 +270,8 @@ pub(super) async fn what_waits_is_counted_per_lane(bench: &Bench) {
     depths_become(&*queue, |depths| Lane::ALL.iter().all(|lane| depths[lane].events == 0)).await;
     let events = [event(Lane::Sync, 1, 1), event(Lane::Sync, 2, 2), event(Lane::Contain, 3, 3)];
     queue.enqueue(&events).await.unwrap();
-    depths_become(&*queue, |depths| depths[&Lane::Sync].events == 2 && depths[&Lane::Contain].events == 1).await;
+    depths_become(&*queue, |depths| depths[&Lane::Sync].events == 2 && depths[&Lane::Contain].events == 1)
+        .await;
     let delivery = lease(&*queue, Lane::Sync).await;
     depths_become(&*queue, |depths| depths[&Lane::Sync].events == 2).await;
     settle(&*queue, delivery, Settlement::Done).await;
