@@ -146,7 +146,7 @@ fn now() -> Timestamp {
 fn event(lane: Lane, person: u128, serial: u128) -> Event {
     let subject = Subject { tenant: TenantId(Uuid::from_u128(1)), object: ObjectId(Uuid::from_u128(person)) };
     let kind = match lane {
-        Lane::Contain => EventKind::LeaverSeen,
+        Lane::Contain => EventKind::Escalated,
         Lane::Sync => EventKind::UserUpdated,
     };
     Event {
