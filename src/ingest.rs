@@ -37,7 +37,6 @@ use crate::queue::Queue;
 use crate::telemetry::Metrics;
 
 pub use replay::{ReplayGuard, spawn_flush};
-pub use signature::{BadSecret, check_secret};
 
 /// Most bytes of one request body (DESIGN §4.2).
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
