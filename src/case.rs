@@ -224,6 +224,8 @@ pub struct AccountProgress {
     pub block: BlockProgress,
     /// Which call ended access, once one has been accepted.
     pub ended_by: Option<Means>,
+    /// When Auth0 last accepted that call; it deletes asynchronously.
+    pub ended_at: Option<Timestamp>,
     /// What the last read-back still found, in words; empty when proven.
     pub open: Vec<String>,
 }
@@ -240,6 +242,26 @@ pub enum BlockProgress {
     Theirs,
     /// The account was deleted; nothing is left to contain.
     Gone,
+}
+
+impl AccountProgress {
+    /// Nothing asked for yet.
+    pub fn wanted(response: Response) -> AccountProgress {
+        let block = match response {
+            Response::Contain => BlockProgress::Wanted,
+            Response::EndSessions | Response::Notify | Response::Ignore => BlockProgress::NotWanted,
+        };
+        AccountProgress { block, ended_by: None, ended_at: None, open: Vec::new() }
+    }
+
+    /// Auth0 has accepted everything that was asked for.
+    pub fn is_accepted(&self) -> bool {
+        match self.block {
+            BlockProgress::Gone => true,
+            BlockProgress::Wanted => false,
+            BlockProgress::NotWanted | BlockProgress::Ours | BlockProgress::Theirs => self.ended_by.is_some(),
+        }
+    }
 }
 
 /// One containment.

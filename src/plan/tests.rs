@@ -1,0 +1,1 @@
+//! Plans, built from a line or two of snapshot.
