@@ -89,16 +89,17 @@ fn headline(case: &Case, stage: Stage) -> String {
 }
 
 fn not_acted(case: &Case, whom: &str) -> String {
+    let would_act = matches!(case.response, Response::Contain | Response::EndSessions);
     match case.restraint {
         Some(Restraint::Protected) => format!("NOT contained: {whom} (protected: needs two people)"),
         Some(Restraint::ObserveMode) => {
             let verb = if case.response == Response::EndSessions { "end sessions" } else { "contain" };
             format!("Would {verb}: {whom} (observe mode: nothing was written)")
         }
-        Some(Restraint::ContainBrake) => format!("NOT contained: {whom} (contain brake)"),
-        None if case.response == Response::Contain && case.accounts.is_empty() => {
+        _ if would_act && case.accounts.is_empty() => {
             format!("Nothing to contain: {} has no Auth0 account", name(case))
         }
+        Some(Restraint::ContainBrake) => format!("NOT contained: {whom} (contain brake)"),
         None => format!("NOT contained: {whom} (the policy only tells)"),
     }
 }
@@ -179,7 +180,10 @@ fn notes(case: &Case, now: Timestamp) -> Vec<String> {
     if case.state.is_open() && case.restraint == Some(Restraint::ContainBrake) {
         notes.push(capital(Restraint::ContainBrake.sentence()));
     }
-    notes.extend(case.open.iter().map(|open| format!("Still open: {open}")));
+    match case.state {
+        CaseState::NotActed => notes.extend(case.open.iter().map(|note| capital(note))),
+        _ => notes.extend(case.open.iter().map(|open| format!("Still open: {open}"))),
+    }
     notes.extend(exposure(case, now));
     notes
 }

@@ -22,7 +22,8 @@ fn accounts(progress: &AccountProgress) -> BTreeMap<AccountId, AccountProgress> 
 
 fn requested() -> Case {
     let event = EventId(Uuid::from_u128(3));
-    let progress = AccountProgress { block: BlockProgress::Wanted, ended_by: None, open: vec![] };
+    let progress =
+        AccountProgress { block: BlockProgress::Wanted, ended_by: None, ended_at: None, open: vec![] };
     Case {
         id: CaseId::opened_by(event),
         version: 1,
@@ -57,6 +58,7 @@ fn accepted() -> Case {
     let progress = AccountProgress {
         block: BlockProgress::Ours,
         ended_by: Some(Means::RevokeAccess),
+        ended_at: None,
         open: vec!["3 sessions".into(), "2 refresh tokens".into()],
     };
     Case {
@@ -70,8 +72,12 @@ fn accepted() -> Case {
 }
 
 fn verified() -> Case {
-    let progress =
-        AccountProgress { block: BlockProgress::Ours, ended_by: Some(Means::RevokeAccess), open: vec![] };
+    let progress = AccountProgress {
+        block: BlockProgress::Ours,
+        ended_by: Some(Means::RevokeAccess),
+        ended_at: None,
+        open: vec![],
+    };
     Case {
         version: 3,
         state: CaseState::Verified,
@@ -203,6 +209,7 @@ fn the_brake_is_not_mistaken_for_a_lockout() {
     let progress = AccountProgress {
         block: BlockProgress::NotWanted,
         ended_by: Some(Means::RevokeAccess),
+        ended_at: None,
         open: vec![],
     };
     let braked =
@@ -244,9 +251,10 @@ fn what_was_not_ours_is_said_so() {
     let theirs = AccountProgress {
         block: BlockProgress::Theirs,
         ended_by: Some(Means::GrantsAndDevices),
+        ended_at: None,
         open: vec![],
     };
-    let gone = AccountProgress { block: BlockProgress::Gone, ended_by: None, open: vec![] };
+    let gone = AccountProgress { block: BlockProgress::Gone, ended_by: None, ended_at: None, open: vec![] };
     let mut case = verified();
     case.accounts = accounts(&theirs);
     case.accounts.insert(AccountId::read("auth0|gone").unwrap(), gone);
