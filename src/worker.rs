@@ -1,5 +1,7 @@
 //! The loop: lease, observe, plan, check, apply, read back, audit, ack.
 
+pub mod notices;
+
 /// How the worker is run.
 #[derive(Debug, Clone)]
 pub struct Settings {
