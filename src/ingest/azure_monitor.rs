@@ -19,7 +19,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use subtle::{Choice, ConstantTimeEq};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::door::{Door, accepted};
 use super::entra_token::Checker;
@@ -212,7 +211,7 @@ fn event(reader: &shapes::Reader, row: &Row<'_>, fired_at: Option<Timestamp>) ->
         .or_else(|| time("detecteddatetime"))
         .or(fired_at);
     Ok(reader.event(
-        Uuid::from(user),
+        user,
         RiskEvidence {
             level: text("risklevel").map_or(RiskLevel::Unknown, RiskLevel::read),
             // The rule fired for this person; what it leaves unsaid is that they are at risk.
