@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, Work};
-use crate::notify::{self, Notifier};
+use crate::notify;
 use crate::outbound;
 use crate::policy::Policy;
 use crate::queue::{self, Backend, Queue};
@@ -156,7 +156,7 @@ fn start_worker(
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
     let out = outbound::Deps { clock: common.clock.clone(), metrics: common.metrics.clone() };
-    let notifier = notifier(&work.notify, common)?;
+    let notifier = notify::connect(&work.notify, &out)?;
     let owed = Arc::new(Notify::new());
     let policy = Policy { mode: work.worker.mode, ..config.policy.clone() };
     let (publish, policy) = watch::channel(Arc::new(policy));
@@ -189,11 +189,6 @@ fn start_worker(
         tasks.spawn(worker::notices::run(deps, common.shutdown.clone()));
     }
     Ok(())
-}
-
-fn notifier(settings: &notify::Settings, common: &Common) -> anyhow::Result<Option<Arc<dyn Notifier>>> {
-    let deps = notify::slack::Deps { clock: common.clock.clone(), metrics: common.metrics.clone() };
-    Ok(notify::connect(settings, &deps)?)
 }
 
 fn open_queue(settings: &queue::Settings, clock: &SharedClock) -> Result<Arc<dyn Queue>, queue::Error> {

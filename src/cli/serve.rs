@@ -52,7 +52,7 @@ impl Serve {
         let roles = self.only.roles();
         let config = crate::config::load(&super::environment(), &roles)?;
         announce(&config, &roles);
-        crate::app::run(config, roles).await.map_err(failure)?;
+        crate::app::run(config).await.map_err(failure)?;
         Ok(Exit::Done)
     }
 }
