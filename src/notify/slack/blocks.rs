@@ -33,9 +33,9 @@ const TEXT_MAX: usize = 4_000;
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Block {
-    Header { block_id: &'static str, text: Text },
+    Header { text: Text },
     Section(Section),
-    Context { block_id: &'static str, elements: Vec<Text> },
+    Context { elements: Vec<Text> },
 }
 
 #[derive(Debug, Serialize)]
