@@ -1,2 +1,2 @@
-//! x
-fn main(){}
+//! The twin as a program, to poke at with curl.
+fn main() {}
