@@ -57,7 +57,9 @@ impl Stage {
         set("AUTH0_BURST", "1000".into());
         if backend == Backend::RabbitMq {
             let Ok(url) = std::env::var("LOCKSTEP_TEST_AMQP_URL") else {
-                eprintln!("skipped: LOCKSTEP_TEST_AMQP_URL is not set, so there is no RabbitMQ to tell this story on");
+                eprintln!(
+                    "skipped: LOCKSTEP_TEST_AMQP_URL is not set, so there is no RabbitMQ to tell this story on"
+                );
                 return None;
             };
             set("LOCKSTEP_QUEUE_URL", url);
@@ -157,7 +159,12 @@ impl Stage {
     }
 
     /// Calls the admin API as the command line does.
-    pub async fn admin(&self, method: reqwest::Method, path: &str, body: serde_json::Value) -> (u16, serde_json::Value) {
+    pub async fn admin(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: serde_json::Value,
+    ) -> (u16, serde_json::Value) {
         let token = std::fs::read_to_string(self.data_dir().join("admin.token")).unwrap();
         let request = reqwest::Client::new()
             .request(method, format!("{}/api/v1{path}", self.admin_url()))
@@ -175,16 +182,9 @@ impl Stage {
     /// Waits until the queue is empty.
     pub async fn until_idle(&self) {
         self.until("the queue is empty", async || {
-            let metrics = reqwest::get(format!("{}/api/v1/queue", self.admin_url())).await.ok();
-            drop(metrics);
-            let (_, depths) = self.admin(reqwest::Method::GET, "/queue", serde_json::Value::Null).await;
-            let waiting: u64 = depths["lanes"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|lane| lane["events"].as_u64().unwrap_or(u64::MAX))
-                .sum();
-            (depths["lanes"].is_array() && waiting == 0).then_some(())
+            let (status, depths) = self.admin(reqwest::Method::GET, "/queue", serde_json::Value::Null).await;
+            let lanes = depths.as_object().filter(|_| status == 200)?;
+            lanes.values().all(|lane| lane["events"] == 0).then_some(())
         })
         .await;
     }
@@ -268,5 +268,7 @@ macro_rules! stories {
 
 /// Runs a future to its end or fails with what it was.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: took longer than {PATIENCE:?}"))
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: took longer than {PATIENCE:?}"))
 }
