@@ -131,7 +131,8 @@ impl Vendors {
 
     /// Requests of any kind that reached Auth0's Management API.
     pub fn management_requests(&self) -> u64 {
-        self.twin.journal().total(Vendor::Auth0) - self.twin.journal().count(Vendor::Auth0, "POST /oauth/token")
+        self.twin.journal().total(Vendor::Auth0)
+            - self.twin.journal().count(Vendor::Auth0, "POST /oauth/token")
     }
 
     /// Nothing was sent that the twin does not know.

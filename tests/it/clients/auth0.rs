@@ -6,7 +6,7 @@ use lockstep::auth0::Error;
 use lockstep::case::Means;
 use lockstep::retry::WhatNow;
 use lockstep::snapshot::{Access, Blocked, Count, Stamp};
-use lockstep_twin::{AccountSeed, Hire, Match, Plan, PlanRefusal, Setup, Vendor};
+use lockstep_twin::{AccountSeed, Fault, Hire, Match, Plan, PlanRefusal, Setup, Times, Vendor};
 use serde_json::json;
 
 use super::{id, object, stamp, vendors, with_setup};
@@ -19,7 +19,8 @@ async fn accounts_are_found_by_object_id_in_every_form_and_never_by_email() {
     let (ada, plain) = v.hire("Ada Lovelace");
     let (other, _) = v.hire("Grace Hopper");
     let connection = v.twin.setup().auth0_connection.clone();
-    let seed = |user_id: String| AccountSeed { user_id, connection: connection.clone(), ..AccountSeed::default() };
+    let seed =
+        |user_id: String| AccountSeed { user_id, connection: connection.clone(), ..AccountSeed::default() };
     let metadata = |value: serde_json::Value| value.as_object().unwrap().clone();
     let with_connection = format!("waad|{connection}|{ada}");
     {
@@ -69,7 +70,7 @@ async fn what_a_stale_search_finds_is_read_by_id() {
     let (ada, account) = v.hire("Ada Lovelace");
     v.twin.world().freeze_search();
     v.twin.world().delete_account(account.as_str());
-    assert_eq!(v.reader().accounts_of(ada).await.unwrap(), [account.clone()], "the search lags");
+    assert!(v.reader().accounts_of(ada).await.unwrap().contains(&account), "the search lags");
     assert_eq!(v.reader().account(&account).await.unwrap(), None);
     v.twin.world().thaw_search();
     assert!(v.reader().accounts_of(ada).await.unwrap().is_empty());
@@ -100,7 +101,11 @@ async fn a_block_and_its_mark_are_one_write_and_leave_the_rest_alone() {
     let read = v.reader().account(&account).await.unwrap().unwrap();
     assert_eq!((read.blocked, read.stamp), (Blocked::No, None));
     let metadata = v.twin.world().account(account.as_str()).app_metadata.clone();
-    assert_eq!(metadata["lockstep"], json!({"entra_object_id": ada.to_string()}), "it is found again by this");
+    assert_eq!(
+        metadata["lockstep"],
+        json!({"entra_object_id": ada.to_string()}),
+        "it is found again by this"
+    );
     assert_eq!(v.twin.journal().writes(Vendor::Auth0), 2);
     v.done();
 }
@@ -117,7 +122,8 @@ async fn somebody_elses_block_carries_no_stamp() {
 
 #[tokio::test]
 async fn every_means_ends_what_it_is_for_and_reads_back_nothing() {
-    for (means, writes) in MEANS.into_iter().zip([1, 2, 2]) {
+    // Device credentials hang on grants here, so that none is left to be deleted by itself.
+    for (means, writes) in MEANS.into_iter().zip([1, 2, 1]) {
         let v = vendors().await;
         let (_, account) = v.hire("Ada Lovelace");
         let before = v.reader().access(&account, means).await.unwrap();
@@ -139,10 +145,6 @@ async fn accepted_is_not_gone_until_the_read_back_says_so() {
     v.writer().end_access(&account, Means::RevokeAccess).await.unwrap();
     let access = v.reader().access(&account, Means::RevokeAccess).await.unwrap();
     assert_eq!(access, counted(Means::RevokeAccess, 1));
-    v.twin.world().set_deletion_delay(Duration::ZERO);
-    v.writer().end_access(&account, Means::RevokeAccess).await.unwrap();
-    let access = v.reader().access(&account, Means::RevokeAccess).await.unwrap();
-    assert_eq!(access, counted(Means::RevokeAccess, 0));
     v.done();
 }
 
@@ -155,8 +157,12 @@ async fn many_device_credentials_all_go() {
     }
     let credentials = v.twin.world().device_credentials(account.as_str()).len();
     assert!(credentials > 100, "more than a page: {credentials}");
-    v.writer().end_access(&account, Means::GrantsAndDevices).await.unwrap();
+    // With the grants gone the credentials would be gone too.
+    let grants = Match::vendor(Vendor::Auth0).method("DELETE").route("/grants");
+    v.twin.faults().inject(grants, Fault::Status(503), Times::N(1));
+    assert!(v.writer().end_access(&account, Means::GrantsAndDevices).await.is_err());
     assert!(v.twin.world().device_credentials(account.as_str()).is_empty());
+    v.writer().end_access(&account, Means::GrantsAndDevices).await.unwrap();
     let access = v.reader().access(&account, Means::GrantsAndDevices).await.unwrap();
     assert_eq!(access, counted(Means::GrantsAndDevices, 0));
     v.done();

@@ -54,7 +54,8 @@ async fn a_containment_gets_through_while_sync_has_used_up_its_share() {
 async fn what_others_use_of_the_limit_is_not_ours() {
     let v = enterprise().await;
     let (_, account) = v.hire("Ada Lovelace");
-    let other = lockstep::outbound::Deps { clock: v.clock.clone(), metrics: lockstep::telemetry::Metrics::new() };
+    let other =
+        lockstep::outbound::Deps { clock: v.clock.clone(), metrics: lockstep::telemetry::Metrics::new() };
     let mut settings = super::auth0_settings(&v.twin);
     settings.requests_per_second = 1000.0;
     let greedy = lockstep::auth0::Client::new(&settings, &other).unwrap();

@@ -131,7 +131,8 @@ async fn containment_does_not_wait_for_a_graph_that_hangs() {
 #[tokio::test]
 async fn close_to_the_limit_what_is_left_is_containments() {
     // Ten units in ten seconds, of which each of our reads costs one: 0.8 is shown from the eighth on.
-    let setup = lockstep_twin::Setup { resource_units_per_ten_seconds: Some(10), ..lockstep_twin::Setup::default() };
+    let setup =
+        lockstep_twin::Setup { resource_units_per_ten_seconds: Some(10), ..lockstep_twin::Setup::default() };
     let v = super::with_setup(setup).await;
     let person = object(v.twin.world().hire(Hire::named("Ada Lovelace")));
     for _ in 0..9 {

@@ -59,7 +59,10 @@ async fn a_vendor_that_is_down_was_not_asked() {
 }
 
 /// Kept connections break when a vendor goes down, which is a lost reply; the next try finds nobody listening.
-async fn refused_connection<F: Future<Output = Result<(), Error>>>(v: &Vendors, write: impl Fn() -> F) -> Error {
+async fn refused_connection<F: Future<Output = Result<(), Error>>>(
+    v: &Vendors,
+    write: impl Fn() -> F,
+) -> Error {
     for _ in 0..1000 {
         let error = write().await.expect_err("Auth0 is down");
         if matches!(error, Error::Trouble { trouble: Trouble::NotSent(_), .. }) {
@@ -110,7 +113,11 @@ async fn a_throttled_answer_is_obeyed_to_the_fraction_and_holds_back_everybody()
             let held = v.entra.reader(lane).person(ada).await.unwrap_err();
             assert_eq!(held.what_now(), WhatNow::RetryAt(until), "{told}: {held}");
         }
-        assert_eq!((v.management_requests(), v.twin.journal().total(Vendor::Graph)), sent, "nothing was sent");
+        assert_eq!(
+            (v.management_requests(), v.twin.journal().total(Vendor::Graph)),
+            sent,
+            "nothing was sent"
+        );
         v.clock.advance(lockstep::clock::elapsed(lockstep::clock::Clock::now(&*v.clock), until));
         assert!(v.reader().account(&account).await.is_ok() && v.graph().person(ada).await.is_ok(), "{told}");
     }
@@ -126,7 +133,10 @@ async fn without_retry_after_auth0s_reset_counts_and_graph_is_guessed_at() {
     v.twin.faults().inject(Match::vendor(Vendor::Graph), silent, Times::N(1));
     let auth0 = v.writer().block(&account, &stamp(ada)).await.unwrap_err();
     let WhatNow::RetryAt(until) = auth0.what_now() else { panic!("{auth0}") };
-    assert!(until <= v.clock.after(Duration::from_millis(2_500)), "a second after the answer's date, and a spread");
+    assert!(
+        until <= v.clock.after(Duration::from_millis(2_500)),
+        "a second after the answer's date, and a spread"
+    );
     let graph = v.graph().person(ada).await.unwrap_err();
     assert_eq!(graph.what_now(), WhatNow::BackOff);
     assert!(v.graph().person(ada).await.is_err(), "and nobody hammers meanwhile");
@@ -188,13 +198,8 @@ async fn no_failure_shows_whom_it_was_about() {
     let v = vendors().await;
     let (ada, account) = v.hire("Ada Lovelace");
     let mut shown = String::new();
-    for fault in [
-        Fault::Status(400),
-        Fault::Status(404),
-        Fault::Status(500),
-        Fault::LoseReply,
-        Fault::Refuse,
-    ] {
+    for fault in [Fault::Status(400), Fault::Status(404), Fault::Status(500), Fault::LoseReply, Fault::Refuse]
+    {
         v.twin.faults().inject(patch(), fault.clone(), Times::N(1));
         v.twin.faults().inject(Match::vendor(Vendor::Graph), fault, Times::N(1));
         let auth0 = v.writer().block(&account, &stamp(ada)).await.unwrap_err();
@@ -202,7 +207,9 @@ async fn no_failure_shows_whom_it_was_about() {
         shown += &format!("{auth0} {auth0:?} {graph} {graph:?}\n");
     }
     let urls = v.twin.urls();
-    for secret in [ada.to_string().as_str(), account.as_str(), "lovelace", "eyJ", &urls.auth0_url, &urls.graph_url] {
+    for secret in
+        [ada.to_string().as_str(), account.as_str(), "lovelace", "eyJ", &urls.auth0_url, &urls.graph_url]
+    {
         assert!(!shown.to_lowercase().contains(&secret.to_lowercase()), "{secret} in {shown}");
     }
     v.done();

@@ -68,15 +68,7 @@ async fn a_token_about_to_die_is_replaced_while_it_still_works() {
     );
     v.clock.advance(Duration::from_secs(86_400 - 200));
     v.reader().account(&account).await.unwrap();
-    let seen = |v: &Vendors, n: usize| {
-        let journal = v.twin.journal().requests();
-        journal.iter().filter(|entry| entry.route == AUTH0_TOKEN).count() >= n
-    };
-    let again = |n: usize| {
-        let journal = v.twin.journal();
-        let v = &v;
-        async move { journal.wait_for(|_| seen(v, n), Duration::from_secs(10)).await.is_some() }
-    };
+    let again = |n: usize| nth_login(&v, n);
     assert!(again(2).await, "it was tried in the background");
     v.reader().account(&account).await.unwrap();
     v.twin.faults().lift(down);
@@ -87,6 +79,16 @@ async fn a_token_about_to_die_is_replaced_while_it_still_works() {
     v.reader().account(&account).await.unwrap();
     assert_eq!(v.twin.journal().count(Vendor::Auth0, AUTH0_TOKEN), 3, "the new one is in use");
     v.done();
+}
+
+/// Whether there have been, or soon are, `n` logins at Auth0.
+async fn nth_login(v: &Vendors, n: usize) -> bool {
+    let seen = std::sync::atomic::AtomicUsize::new(0);
+    let one_more = |entry: &lockstep_twin::Entry| {
+        let login = usize::from(entry.route == AUTH0_TOKEN);
+        seen.fetch_add(login, std::sync::atomic::Ordering::Relaxed) + login >= n
+    };
+    v.twin.journal().wait_for(one_more, Duration::from_secs(10)).await.is_some()
 }
 
 #[tokio::test]
@@ -101,7 +103,11 @@ async fn a_dead_token_endpoint_is_trouble_that_passes_and_leaves_no_write_in_dou
         Fault::Throttle { retry_after: Some("7".into()) },
     ] {
         let named = matches!(&fault, Fault::Throttle { retry_after: Some(_) });
-        v.twin.faults().inject(Match::vendor(Vendor::Auth0).route("/oauth/token"), fault.clone(), Times::N(1));
+        v.twin.faults().inject(
+            Match::vendor(Vendor::Auth0).route("/oauth/token"),
+            fault.clone(),
+            Times::N(1),
+        );
         v.twin.faults().inject(Match::vendor(Vendor::Login), fault.clone(), Times::N(1));
         let write = v.writer().block(&account, &stamp(ada)).await.unwrap_err();
         let read = v.graph().person(ada).await.unwrap_err();
@@ -130,7 +136,10 @@ async fn wrong_credentials_are_for_a_person_and_are_not_shown() {
     let auth0 = v.reader().account(&account).await.unwrap_err();
     assert_eq!((graph.what_now(), auth0.what_now()), (WhatNow::AskHuman, WhatNow::AskHuman));
     assert!(!graph.is_vendor_away() && !auth0.is_vendor_away());
-    assert!(graph.to_string().starts_with("entra token: AADSTS7000215: the client secret is wrong"), "{graph}");
+    assert!(
+        graph.to_string().starts_with("entra token: AADSTS7000215: the client secret is wrong"),
+        "{graph}"
+    );
     let shown = format!("{graph} {graph:?} {auth0} {auth0:?}");
     assert!(!shown.contains(secret), "{shown}");
     v.done();
