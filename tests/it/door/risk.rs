@@ -78,7 +78,7 @@ async fn an_alert_without_proof_is_refused_whatever_is_wrong_with_it() {
     let body = alert().to_string();
     let now = lockstep::clock::Clock::now(&*world.clock).as_second();
     let good = |id: &str, at: i64| sign(SECRET, id, &at.to_string(), body.as_bytes());
-    let cases: [(&str, Option<&str>, Option<String>, Option<String>); 12] = [
+    let cases = [
         ("nothing", None, None, None),
         ("no id", None, Some(now.to_string()), Some(good("msg_1", now))),
         ("no time", Some("msg_1"), None, Some(good("msg_1", now))),
