@@ -263,6 +263,19 @@ async fn a_letter_that_nobody_can_read_is_shown_and_dropped_but_not_replayed() {
     );
     assert_eq!(ask(&world, "GET", "/dead/nonsense", None).await.refused(), (404, "letter_unknown"));
     assert_eq!(world.store.records(0, 10).await.unwrap().len(), 1);
+
+    let event = an_event(&world).await;
+    let id = buried(&world, event.to_envelope().unwrap()).await;
+    let only_by = Some(json!({ "by": "kim" }));
+    assert_eq!(
+        ask(&world, "DELETE", &format!("/dead/{id}"), only_by.clone()).await.refused(),
+        (400, "invalid_request")
+    );
+    assert_eq!(
+        ask(&world, "POST", &format!("/dead/{id}/replay"), only_by).await.status,
+        202,
+        "a replay needs no reason"
+    );
 }
 
 #[tokio::test]
