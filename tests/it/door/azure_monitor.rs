@@ -17,6 +17,7 @@ const PATH: &str = "/webhooks/azure-monitor";
 const SECRET_IN_URL: &str = "secret=monitor%2Bsecret%2Fwith%3Dsigns";
 const CALLER: &str = "461e8683-5575-4561-ac7f-899cc907d62a";
 const AUDIENCE: &str = "api://lockstep";
+/// Made for these tests alone; the public half is in `entra-keys.json`.
 const SIGNING_KEY: &str = include_str!("../fixtures/entra-signing-key.pem");
 const PUBLISHED_KEYS: &str = include_str!("../fixtures/entra-keys.json");
 
