@@ -1,2 +1,2 @@
-//! x
+//! The twin as a program, to poke at with curl.
 fn main() {}
