@@ -16,5 +16,6 @@ mod restraint;
 mod risk;
 mod risk_table;
 pub(in crate::plan) mod scene;
+mod words;
 mod work;
 mod world;

@@ -247,7 +247,7 @@ fn assert_stays_at_rest(world: &mut World, worker: &mut Worker) {
     assert_eq!(worker.open_case(), case.as_ref());
 }
 
-fn config() -> ProptestConfig {
+pub(super) fn config() -> ProptestConfig {
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if config.rng_seed == RngSeed::Random {
         config.rng_seed = RngSeed::Fixed(2);
