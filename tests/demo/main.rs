@@ -61,7 +61,8 @@ async fn play(stays: bool) -> anyhow::Result<()> {
 
 /// The vendors answer as quickly as real ones do, and Auth0 deletes after it has said yes.
 async fn set_stage() -> anyhow::Result<Stage> {
-    let latency = Latency { auth0: Duration::from_millis(40), graph: Duration::from_millis(60), ..Latency::default() };
+    let latency =
+        Latency { auth0: Duration::from_millis(40), entra: Duration::from_millis(60), ..Latency::default() };
     let setup = Setup { latency, deletion_delay: Duration::from_millis(400), ..Setup::default() };
     let twin = Twin::start(setup).await;
     let dir = tempfile::tempdir()?;
@@ -89,7 +90,10 @@ fn sign_in(stage: &Stage) -> Adele {
     world.add_database_account(person);
     let accounts = world.accounts_of(person);
     let held: Vec<SignIn> = accounts.iter().filter_map(|account| world.sign_in(account)).collect();
-    tell::scene("Adele works here", "She has an enterprise account and a linked database account, and is signed in.");
+    tell::scene(
+        "Adele works here",
+        "She has an enterprise account and a linked database account, and is signed in.",
+    );
     for account in &accounts {
         tell::holds(account, world.sessions(account).len(), world.refresh_tokens(account).len());
     }
@@ -97,7 +101,10 @@ fn sign_in(stage: &Stage) -> Adele {
 }
 
 async fn raise_risk(stage: &Stage, adele: &Adele) -> anyhow::Result<Case> {
-    tell::scene("Her password turns up in a leak", "Entra ID Protection says: high risk. A signed alert is on its way.");
+    tell::scene(
+        "Her password turns up in a leak",
+        "Entra ID Protection says: high risk. A signed alert is on its way.",
+    );
     stage.twin.world().raise_risk(adele.person, "high", "leakedCredentials");
     let before = last_seen(&stage.twin);
     let sent = Instant::now();
@@ -133,7 +140,10 @@ fn prove_it(stage: &Stage, adele: &Adele, case: &Case) -> anyhow::Result<()> {
 }
 
 async fn dismiss_risk(stage: &Stage, adele: &Adele) -> anyhow::Result<Case> {
-    tell::scene("The help desk has reset her password", "Entra says: dismissed. Lockstep asks Entra itself, then lets go.");
+    tell::scene(
+        "The help desk has reset her password",
+        "Entra says: dismissed. Lockstep asks Entra itself, then lets go.",
+    );
     stage.twin.world().dismiss_risk(adele.person);
     let sent = Instant::now();
     let answer = stage.twin.sender(public_url(stage)).risky_user(adele.person).await?;
@@ -189,7 +199,9 @@ async fn until_case(stage: &Stage, state: CaseState) -> anyhow::Result<Case> {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, look).await.with_context(|| format!("no case came to be {}", state.word()))?
+    tokio::time::timeout(PATIENCE, look)
+        .await
+        .with_context(|| format!("no case came to be {}", state.word()))?
 }
 
 fn public_url(stage: &Stage) -> String {

@@ -18,13 +18,25 @@ pub async fn stay(stage: &Stage, person: PersonId) -> anyhow::Result<()> {
     let secret = &stage.env["AZURE_MONITOR_SECRET"];
     println!("\n{}", "Staying. Try, in another terminal:".bold());
     println!("\n# raise her risk again, and tell Lockstep by Azure Monitor's webhook");
-    println!("curl -s -X POST {control_url}/twin/raise-risk -H 'content-type: application/json' \\\n  -d '{{\"person\":\"{person}\",\"level\":\"high\",\"detection\":\"passwordSpray\"}}'");
-    println!("curl -si -X POST 'http://{public}/webhooks/azure-monitor?secret={secret}' -H 'content-type: application/json' \\\n  -d '{}'", azure_alert(person));
+    println!(
+        "curl -s -X POST {control_url}/twin/raise-risk -H 'content-type: application/json' \\\n  -d '{{\"person\":\"{person}\",\"level\":\"high\",\"detection\":\"passwordSpray\"}}'"
+    );
+    println!(
+        "curl -si -X POST 'http://{public}/webhooks/azure-monitor?secret={secret}' -H 'content-type: application/json' \\\n  -d '{}'",
+        azure_alert(person)
+    );
     println!("\n# or disable her in Entra; Graph only says that something was updated");
-    println!("curl -s -X POST {control_url}/twin/disable -H 'content-type: application/json' -d '{{\"person\":\"{person}\"}}'");
-    println!("curl -si -X POST http://{public}/webhooks/graph -H 'content-type: application/json' \\\n  -d '{}'", notification(stage, person, tenant));
+    println!(
+        "curl -s -X POST {control_url}/twin/disable -H 'content-type: application/json' -d '{{\"person\":\"{person}\"}}'"
+    );
+    println!(
+        "curl -si -X POST http://{public}/webhooks/graph -H 'content-type: application/json' \\\n  -d '{}'",
+        notification(stage, person, tenant)
+    );
     println!("\n# look");
-    println!("curl -s -H \"authorization: Bearer $(cat {data_dir}/admin.token)\" http://{admin}/api/v1/cases");
+    println!(
+        "curl -s -H \"authorization: Bearer $(cat {data_dir}/admin.token)\" http://{admin}/api/v1/cases"
+    );
     println!("curl -s {control_url}/twin/state");
     println!("curl -s http://{admin}/metrics | grep containment");
     println!("\n{}", "Ctrl-C ends it.".dimmed());

@@ -33,7 +33,10 @@ pub fn times(case: &Case) {
     if let (Some(accepted), Some(verified)) = (case.accepted_at, case.verified_at) {
         let received = between(case.received_at, accepted);
         let proven = between(accepted, verified);
-        println!("  {}", format!("received → accepted {received} ms, accepted → verified {proven} ms").green());
+        println!(
+            "  {}",
+            format!("received → accepted {received} ms, accepted → verified {proven} ms").green()
+        );
     }
 }
 
@@ -53,7 +56,9 @@ pub fn record(number: u64, entry: &Entry) {
 pub fn end(stayed: bool) {
     println!("\n{}", "Everything held.".bold().green());
     if !stayed {
-        println!("  Run it again with `-- --stay` to poke at it; README.md says how to point it at a real tenant.");
+        println!(
+            "  Run it again with `-- --stay` to poke at it; README.md says how to point it at a real tenant."
+        );
     }
 }
 
@@ -61,12 +66,18 @@ pub fn end(stayed: bool) {
 pub fn in_words(entry: &lockstep_twin::Entry) -> Option<String> {
     let what = match (entry.vendor, entry.route) {
         (Vendor::Graph, route) => format!("ask Entra: {}", route.trim_start_matches("GET ")),
-        (Vendor::Auth0, "GET /api/v2/users") => "look for her accounts in Auth0, by Entra object id".to_owned(),
+        (Vendor::Auth0, "GET /api/v2/users") => {
+            "look for her accounts in Auth0, by Entra object id".to_owned()
+        }
         (Vendor::Auth0, "GET /api/v2/users/{id}") => "read the account".to_owned(),
         (Vendor::Auth0, "PATCH /api/v2/users/{id}") => "BLOCK, stamped with the case".to_owned(),
-        (Vendor::Auth0, "POST /api/v2/users/{id}/revoke-access") => "END sessions and refresh tokens".to_owned(),
+        (Vendor::Auth0, "POST /api/v2/users/{id}/revoke-access") => {
+            "END sessions and refresh tokens".to_owned()
+        }
         (Vendor::Auth0, route) if route.ends_with("/sessions") => "read back: sessions".to_owned(),
-        (Vendor::Auth0, route) if route.ends_with("/refresh-tokens") => "read back: refresh tokens".to_owned(),
+        (Vendor::Auth0, route) if route.ends_with("/refresh-tokens") => {
+            "read back: refresh tokens".to_owned()
+        }
         _ => return None,
     };
     Some(format!("{what}  {}", format!("[{}]", entry.status).dimmed()))

@@ -66,6 +66,7 @@ async fn stored_case(world: &World, state: CaseState) -> Case {
         verified_at: None,
         released_at: None,
         released_because: None,
+        released_as_of: None,
         verify_by: now,
         exposed_until: None,
     };
