@@ -48,6 +48,7 @@ pub(super) fn changed(before: Option<&Case>, after: &Case, now: Timestamp) -> Op
         CaseState::Accepted => "case.accepted",
         CaseState::Verified => "case.verified",
         CaseState::NotActed => "case.not_acted",
+        CaseState::Releasing => "case.releasing",
         CaseState::Released => "case.released",
     };
     let because = after.released_because.clone().unwrap_or_else(|| after.reason.sentence());

@@ -171,3 +171,9 @@ fn nothing_asked_is_nothing_done() {
         assert_eq!((plan.case, plan.actions.len(), plan.next), (None, 0, Next::Settled));
     }
 }
+
+#[test]
+fn a_deletion_unheard_is_waited_for_though_an_alert_has_contained_meanwhile() {
+    let both = anna().directory_unread().told_deleted().alert(RiskLevel::High);
+    assert_eq!(both.verified().plan().next, Next::WhenGraphAnswers);
+}

@@ -118,6 +118,7 @@ fn case(n: u128) -> Case {
         verified_at: None,
         released_at: None,
         released_because: None,
+        released_as_of: None,
         verify_by: at("2026-03-02T08:01:00Z"),
         exposed_until: None,
     }

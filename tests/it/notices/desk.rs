@@ -250,6 +250,7 @@ pub fn requested(n: u128, now: Timestamp) -> Case {
         verified_at: None,
         released_at: None,
         released_because: None,
+        released_as_of: None,
         verify_by: clock::after(now, Duration::from_secs(120)),
         exposed_until: None,
     }

@@ -14,6 +14,7 @@
 //! loopback only and its secrets are printed in this repository.
 
 mod bucket;
+pub mod control;
 pub mod faults;
 pub mod journal;
 pub mod send;

@@ -91,6 +91,13 @@ impl Twin {
         Sender::new(self.clone(), lockstep_base_url.into())
     }
 
+    /// Every route that the twin plays: vendor, `METHOD template`, known query parameters.
+    pub fn routes() -> impl Iterator<Item = (Vendor, &'static str, &'static [&'static str])> {
+        Vendor::ALL.into_iter().flat_map(|vendor| {
+            crate::wire::routes(vendor).iter().map(move |route| (vendor, route.label, route.query))
+        })
+    }
+
     /// Waits until the world is as `wanted`, and says whether it came to that before the deadline. Looks again after
     /// every request and, for what happens by the clock, every few milliseconds.
     pub async fn wait_until(&self, deadline: Duration, wanted: impl Fn(&World) -> bool) -> bool {

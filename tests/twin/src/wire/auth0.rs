@@ -76,7 +76,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(
         "GET",
         "/api/v2/users/{id}/sessions",
-        query: &["take", "from", "include_totals", "per_page"],
+        query: &["take", "from", "include_totals"],
         needs: &["read:sessions"],
         access::list_sessions
     ),

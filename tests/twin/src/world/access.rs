@@ -197,15 +197,27 @@ impl World {
         });
     }
 
-    /// One refresh token, by its own id or by that of its device credential.
+    /// `DELETE /refresh-tokens/{id}`: asynchronous like the others.
     pub(crate) fn end_refresh_token(&mut self, id: &str) {
         let ends = self.ends();
         let Some(owner) = self.access.owners.get(id).cloned() else {
             return;
         };
         self.access.change(&owner, |held| {
-            let named = held.tokens.iter_mut().filter(|t| t.id == id || t.device_credential == id);
+            let named = held.tokens.iter_mut().filter(|token| token.id == id);
             named.for_each(|token| end_at(&mut token.ends, ends));
+        });
+    }
+
+    /// `DELETE /device-credentials/{id}`: 204, so at once, and the refresh token behind it with it.
+    pub(crate) fn delete_device_credential(&mut self, id: &str) {
+        let now = Instant::now();
+        let Some(owner) = self.access.owners.get(id).cloned() else {
+            return;
+        };
+        self.access.change(&owner, |held| {
+            let named = held.tokens.iter_mut().filter(|token| token.device_credential == id);
+            named.for_each(|token| token.ends = Some(now));
         });
     }
 

@@ -44,6 +44,6 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
 
 /// 204 also for an id that is gone (recorded twice in a row); the refresh token dies with it.
 pub(super) fn delete(call: &Call<'_>) -> Answer {
-    call.world().end_refresh_token(call.id());
+    call.world().delete_device_credential(call.id());
     Ok(Reply::empty(204))
 }
