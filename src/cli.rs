@@ -82,8 +82,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
-    // The one TLS implementation of this process; a second call could only be refused because one is there already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    crate::outbound::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)?;
     let result = runtime.block_on(dispatch(command, output));
     runtime.shutdown_timeout(WIND_DOWN);
