@@ -1,6 +1,9 @@
 //! Commands that change something ask the running server; here its admin listener runs inside the test.
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::FromRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -218,6 +221,45 @@ async fn nothing_is_asked_and_nothing_is_done_without_a_terminal() {
         assert!(ran.talk.contains("add --yes"), "{}", ran.talk);
     }
     assert_eq!(server.queue.depths().await.unwrap()[&Lane::Contain].events, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_a_person_is_asked_and_only_y_goes_on() {
+    let server = Server::start().await;
+    let contain = ["contain", &ANN.to_string(), "--reason", "x"];
+    for (typed, code, events) in [("\n", 1, 0), ("n\n", 1, 0), ("y\n", 0, 1)] {
+        let mut command = server.place.command(&contain);
+        let (code_seen, said) =
+            tokio::task::spawn_blocking(move || answer(&mut command, typed)).await.unwrap();
+        assert_eq!(code_seen, code, "{typed:?}: {said}");
+        assert!(said.contains(&format!("Lock {ANN} out of Auth0? [y/N]")), "{said}");
+        assert_eq!(server.queue.depths().await.unwrap()[&Lane::Contain].events, events, "{typed:?}");
+    }
+}
+
+/// Runs `command` on a terminal of its own and types `text`; tells how it ended and what was on the screen.
+fn answer(command: &mut std::process::Command, text: &str) -> (i32, String) {
+    let (mut person, program) = terminal();
+    command.stdin(program.try_clone().unwrap()).stderr(program.try_clone().unwrap()).stdout(program);
+    let mut child = command.spawn().unwrap();
+    // The command keeps the program's side open as long as it lives.
+    *command = std::process::Command::new("true");
+    person.write_all(text.as_bytes()).unwrap();
+    let mut screen = Vec::new();
+    // When the last program leaves a terminal, Linux answers the reader with EIO instead of an end.
+    let _ = person.read_to_end(&mut screen);
+    (child.wait().unwrap().code().unwrap(), String::from_utf8_lossy(&screen).into_owned())
+}
+
+/// A new terminal: the person's side and the program's.
+fn terminal() -> (File, File) {
+    let (mut person, mut program) = (0, 0);
+    let none = std::ptr::null_mut();
+    // SAFETY: both pointers are valid for one descriptor each; the optional arguments may be null.
+    let made = unsafe { libc::openpty(&mut person, &mut program, none, none.cast(), none.cast()) };
+    assert_eq!(made, 0, "no terminal can be made");
+    // SAFETY: both descriptors were just made and belong to nobody else.
+    unsafe { (File::from_raw_fd(person), File::from_raw_fd(program)) }
 }
 
 #[test]
