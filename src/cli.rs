@@ -2,7 +2,7 @@
 //!
 //! Commands that change something ask the running server over the admin listener; commands that only read go to the
 //! store's file, so that they also work when the server is down. Nothing is asked without a terminal, and nothing is
-//! coloured outside one. The exit codes are in [`exit`]; `--help` lists them.
+//! coloured outside one. The exit codes are those of sysexits.h where it has one; `--help` lists them.
 
 mod admin;
 mod ask;

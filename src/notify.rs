@@ -1,8 +1,8 @@
 //! Telling people: what is said ([`text`]), and how it gets there ([`slack`]).
 //!
 //! A [`Notifier`] makes one attempt at a time and keeps nothing between attempts: what is owed, what was posted and when
-//! to try again is the worker's outbox. All its methods may be called from many tasks at once, wait at most
-//! [`slack::REQUEST_TIMEOUT`], and answer a failure with [`Error::what_now`] and with whether the message may have
+//! to try again is the worker's outbox. All its methods may be called from many tasks at once, wait at most the
+//! default [`crate::outbound::Timeouts`], and answer a failure with [`Error::what_now`] and with whether the message may have
 //! been posted all the same ([`Error::certainty`]). Nothing here decides *whether* people are told.
 
 pub mod message;
@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::clock::Timestamp;
+use crate::outbound::{Deps, SetupError, Trouble};
 use crate::retry::WhatNow;
 
 pub use message::{Message, Tag};
@@ -98,15 +99,12 @@ pub enum Error {
     Gone(Word),
     #[error("asked to wait until {0}")]
     Throttled(Timestamp),
-    /// No connection: the request surely did not arrive.
-    #[error("cannot be reached")]
-    Unreachable(#[source] reqwest::Error),
-    /// The request may have arrived, its reply did not.
-    #[error("the reply was lost")]
-    ReplyLost(#[source] Option<reqwest::Error>),
+    /// The way there or back: nothing was sent, or the reply was lost.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
     /// The vendor failed half-way: "some aspect of the operation may have succeeded".
-    #[error("is in trouble (`{0}`)")]
-    Trouble(Word),
+    #[error("the vendor failed (`{0}`)")]
+    Failed(Word),
     /// This way of telling, or this token, cannot do that at all.
     #[error("cannot {0}")]
     Unsupported(&'static str),
@@ -125,13 +123,14 @@ impl Error {
             Error::Refused(_) => WhatNow::AskHuman,
             Error::Unfit { .. } | Error::Gone(_) | Error::Unsupported(_) => WhatNow::GiveUp,
             Error::Throttled(until) => WhatNow::RetryAt(*until),
-            Error::Unreachable(_) | Error::ReplyLost(_) | Error::Trouble(_) => WhatNow::BackOff,
+            Error::Trouble(_) | Error::Failed(_) => WhatNow::BackOff,
         }
     }
 
     pub fn certainty(&self) -> Certainty {
         match self {
-            Error::ReplyLost(_) | Error::Trouble(_) => Certainty::Unknown,
+            Error::Trouble(Trouble::NotSent(_)) => Certainty::NotPosted,
+            Error::Trouble(_) | Error::Failed(_) => Certainty::Unknown,
             _ => Certainty::NotPosted,
         }
     }
@@ -169,17 +168,11 @@ impl fmt::Display for Word {
     }
 }
 
-/// What goes wrong while a notifier is made.
-#[derive(Debug, thiserror::Error)]
-pub enum SetUpError {
-    #[error("SLACK_WEBHOOK_URL is not a URL")]
-    NotAUrl,
-    #[error("the HTTP client cannot be made")]
-    Client(#[source] reqwest::Error),
-}
-
 /// Makes the notifier that the settings name; `None` when nobody is to be told.
-pub fn connect(settings: &Settings, deps: &slack::Deps) -> Result<Option<Arc<dyn Notifier>>, SetUpError> {
+///
+/// # Errors
+/// When an address is neither HTTPS nor on this machine.
+pub fn connect(settings: &Settings, deps: &Deps) -> Result<Option<Arc<dyn Notifier>>, SetupError> {
     Ok(match settings {
         Settings::None => None,
         Settings::SlackBot { token, channel, api_url } => {

@@ -6,6 +6,8 @@
 
 mod open;
 mod readers;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::PathBuf;

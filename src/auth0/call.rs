@@ -177,7 +177,7 @@ impl Caller {
     fn judge(&self, request: &Request, answer: Answer) -> Result<Answer, Error> {
         let shared = &self.shared;
         if let Some(remaining) = wire::remaining(&answer) {
-            shared.budget.lower_to(remaining);
+            shared.budget.heard(remaining, wire::limit(&answer));
         }
         if answer.status.is_success() {
             shared.gate.passed();

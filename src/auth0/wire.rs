@@ -174,9 +174,14 @@ pub(super) fn come_back_at(answer: &Answer, now: Timestamp) -> Option<Timestamp>
     Some(clock::after(now, wait + spread))
 }
 
-/// `x-ratelimit-remaining`, on every answer.
+/// What is left in the tenant's bucket; on every answer (Auth0, Rate Limit Policy).
 pub(super) fn remaining(answer: &Answer) -> Option<u32> {
     answer.header("x-ratelimit-remaining")?.trim().parse().ok()
+}
+
+/// The size of that bucket.
+pub(super) fn limit(answer: &Answer) -> Option<u32> {
+    answer.header("x-ratelimit-limit")?.trim().parse().ok()
 }
 
 #[cfg(test)]

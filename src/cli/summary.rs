@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::config::{Config, Found, Role, Roles};
 use crate::event::Source;
-use crate::worker::Mode;
+use crate::policy::Mode;
 
 /// What holds.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use super::environment::{Reader, Wrong, secret};
 use super::local::{number, word};
 use super::variables::{self, Kind};
 use crate::event::TenantId;
-use crate::worker::Mode;
+use crate::policy::Mode;
 
 const LOGIN_URL: &str = "https://login.microsoftonline.com";
 const GRAPH_URL: &str = "https://graph.microsoft.com";

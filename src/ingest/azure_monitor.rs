@@ -19,7 +19,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use subtle::{Choice, ConstantTimeEq};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::door::{Door, accepted};
 use super::entra_token::Checker;
@@ -148,7 +147,7 @@ struct Cell<'a> {
 
 fn read(reader: &shapes::Reader, body: &[u8]) -> Result<Harvest, Refusal> {
     body::expect_shallow(body)?;
-    let alert: Alert = serde_json::from_slice(body).map_err(|_| Refusal::Unreadable)?;
+    let alert: Alert = wire::object(wire::value(body)?).ok_or(Refusal::Unreadable)?;
     let mut harvest = Harvest::default();
     let Some(data) = alert.data.filter(|_| alert.schema_id.is("azureMonitorCommonAlertSchema")) else {
         harvest.drop(Dropped::Unhandled);
@@ -172,12 +171,11 @@ type Row<'a> = BTreeMap<String, Text<'a>>;
 
 /// The rows of every criterion: its dimensions are one, its embedded result rows are the others.
 fn rows(context: Option<&RawValue>) -> Result<Vec<Row<'_>>, Refusal> {
-    let context = context.ok_or(Refusal::Unreadable)?;
-    let context: Context = serde_json::from_str(context.get()).map_err(|_| Refusal::Unreadable)?;
+    let context: Context = context.and_then(wire::object).ok_or(Refusal::Unreadable)?;
     let criteria = wire::elements(context.condition.all_of).ok_or(Refusal::Unreadable)?;
     let mut rows = Vec::new();
     for criterion in criteria {
-        let criterion: Criterion = serde_json::from_str(criterion.get()).map_err(|_| Refusal::Unreadable)?;
+        let criterion: Criterion = wire::object(criterion).ok_or(Refusal::Unreadable)?;
         let embedded = criterion.event.and_then(wire::elements).unwrap_or_default();
         wire::expect_few(rows.len() + embedded.len() + 1)?;
         rows.extend(criterion.dimensions.into_iter().chain(embedded).map(row).filter(|row| !row.is_empty()));
@@ -189,7 +187,7 @@ fn rows(context: Option<&RawValue>) -> Result<Vec<Row<'_>>, Refusal> {
 fn row(cells: &RawValue) -> Row<'_> {
     let mut row = Row::new();
     for cell in wire::elements(cells).unwrap_or_default() {
-        if let Ok(Cell { name, value }) = serde_json::from_str(cell.get())
+        if let Some(Cell { name, value }) = wire::object(cell)
             && let Some(name) = name.get()
         {
             row.entry(name.to_ascii_lowercase()).or_insert(value);
@@ -212,7 +210,7 @@ fn event(reader: &shapes::Reader, row: &Row<'_>, fired_at: Option<Timestamp>) ->
         .or_else(|| time("detecteddatetime"))
         .or(fired_at);
     Ok(reader.event(
-        Uuid::from(user),
+        user,
         RiskEvidence {
             level: text("risklevel").map_or(RiskLevel::Unknown, RiskLevel::read),
             // The rule fired for this person; what it leaves unsaid is that they are at risk.

@@ -34,10 +34,10 @@ async fn collect(body: Body) -> Result<Bytes, Refusal> {
     while let Some(piece) = second {
         let piece = piece.map_err(|_| Refusal::Truncated)?;
         seen += piece.len();
-        match seen {
-            ..=BODY_BYTES_MAX => whole.extend_from_slice(&piece),
-            ..=DISCARD_BYTES_MAX => whole.clear(),
-            _ => break,
+        if seen <= BODY_BYTES_MAX {
+            whole.extend_from_slice(&piece);
+        } else if seen > DISCARD_BYTES_MAX {
+            break;
         }
         second = pieces.next().await;
     }

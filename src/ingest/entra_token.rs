@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -19,6 +18,7 @@ use super::AzureMonitorJwt;
 use super::refusal::Refusal;
 use crate::clock::{self, Timestamp};
 use crate::event::TenantId;
+use crate::outbound::{self, Timeouts, http};
 
 /// The application that calls secure webhooks, "AzNS AAD Webhook" (Azure Monitor, Action groups: secure webhook).
 const CALLER_APP: &str = "461e8683-5575-4561-ac7f-899cc907d62a";
@@ -29,8 +29,8 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// Entra rolls its keys every few weeks and publishes a new one well before it is used.
 const KEYS_FRESH: Duration = Duration::from_secs(3600);
 const FETCH_EVERY: Duration = Duration::from_secs(60);
-const FETCH_TIME_MAX: Duration = Duration::from_secs(5);
-const KEYS_BYTES_MAX: usize = 256 * 1024;
+/// Below the route's own limit, so that one slow fetch is reported as what it is.
+const FETCH_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), total: Duration::from_secs(5) };
 const KEYS_MAX: usize = 64;
 
 type Keys = Arc<BTreeMap<String, DecodingKey>>;
@@ -38,8 +38,10 @@ type Keys = Arc<BTreeMap<String, DecodingKey>>;
 pub(super) struct Checker {
     tenant: String,
     validation: Validation,
-    keys_url: String,
-    http: reqwest::Client,
+    keys_url: reqwest::Url,
+    /// `None` when the address is not one that secrets may depend on; the configuration has refused it already, and
+    /// no token is believed.
+    http: Option<reqwest::Client>,
     cache: Mutex<Cache>,
 }
 
@@ -92,8 +94,11 @@ impl Checker {
         // The library reads the real time; ours is an argument, so these two are checked here.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let keys_url = format!("{login}/{tenant}/discovery/v2.0/keys");
-        Checker { tenant, validation, keys_url, http: reqwest::Client::new(), cache: Mutex::default() }
+        let keys_url = outbound::address(&settings.login_url, &format!("/{tenant}/discovery/v2.0/keys"));
+        let http = outbound::client("ENTRA_LOGIN_URL", &settings.login_url, FETCH_TIMEOUTS)
+            .inspect_err(|error| tracing::error!(%error, "secure webhooks cannot be checked"))
+            .ok();
+        Checker { tenant, validation, keys_url, http, cache: Mutex::default() }
     }
 
     pub(super) async fn check(&self, token: &str, now: Timestamp, deadline: Instant) -> Result<(), Refusal> {
@@ -140,29 +145,15 @@ impl Checker {
     }
 
     async fn fetch(&self) -> Result<BTreeMap<String, DecodingKey>, &'static str> {
-        let body = tokio::time::timeout(FETCH_TIME_MAX, self.download())
-            .await
-            .map_err(|_| "no answer in time")??;
-        let set: KeySet = serde_json::from_slice(&body).map_err(|_| "the answer is no key set")?;
+        let http = self.http.as_ref().ok_or("there is no HTTP client")?;
+        let answer = http::send(http.get(self.keys_url.clone())).await.map_err(|_| "no answer")?;
+        if !answer.status.is_success() {
+            return Err("the answer is not 200");
+        }
+        let set: KeySet = answer.json().map_err(|_| "the answer is no key set")?;
         let rsa = set.keys.into_iter().filter(|key| key.kty == "RSA" && !key.kid.is_empty()).take(KEYS_MAX);
         Ok(rsa
             .filter_map(|key| Some((key.kid, DecodingKey::from_rsa_components(&key.n, &key.e).ok()?)))
             .collect())
-    }
-
-    async fn download(&self) -> Result<Vec<u8>, &'static str> {
-        let answer = self.http.get(&self.keys_url).send().await.map_err(|_| "no connection")?;
-        if !answer.status().is_success() {
-            return Err("the answer is not 200");
-        }
-        let mut body = Vec::new();
-        let mut pieces = answer.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            body.extend_from_slice(&piece.map_err(|_| "the answer broke off")?);
-            if body.len() > KEYS_BYTES_MAX {
-                return Err("the answer is too large");
-            }
-        }
-        Ok(body)
     }
 }

@@ -155,15 +155,15 @@ struct Reading<'r> {
 impl Reading<'_> {
     fn read(&self, body: &[u8]) -> Result<Harvest, Refusal> {
         body::expect_shallow(body)?;
-        let collection: Collection = serde_json::from_slice(body).map_err(|_| Refusal::Unreadable)?;
+        let collection: Collection = wire::object(wire::value(body)?).ok_or(Refusal::Unreadable)?;
         let items = wire::elements(collection.value).ok_or(Refusal::Unreadable)?;
         wire::expect_few(items.len())?;
         let mut harvest = Harvest::default();
         let mut is_authentic = false;
         for item in items {
-            match serde_json::from_str::<Notification>(item.get()) {
-                Ok(item) => is_authentic |= self.take(&item, &mut harvest)?,
-                Err(_) => harvest.drop(Dropped::Unreadable),
+            match wire::object(item) {
+                Some(item) => is_authentic |= self.take(&item, &mut harvest)?,
+                None => harvest.drop(Dropped::Unreadable),
             }
         }
         if is_authentic {
@@ -212,7 +212,7 @@ impl Reading<'_> {
             return Err(Dropped::Unhandled);
         }
         let data: ResourceData = match item.resource_data {
-            Some(raw) => serde_json::from_str(raw.get()).map_err(|_| Dropped::Unreadable)?,
+            Some(raw) => wire::object(raw).ok_or(Dropped::Unreadable)?,
             None => ResourceData::default(),
         };
         let tenant = self.route.door.tenant;
@@ -280,6 +280,6 @@ fn member_hints(data: &ResourceData<'_>) -> Vec<ObjectId> {
     if members.len() > GROUP_MEMBER_HINTS_MAX {
         return Vec::new();
     }
-    let id = |raw: &RawValue| serde_json::from_str::<Member>(raw.get()).ok()?.id.guid().map(ObjectId);
+    let id = |raw: &RawValue| wire::object::<Member>(raw)?.id.guid().map(ObjectId);
     members.into_iter().map(id).collect::<Option<Vec<_>>>().unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! One parameter of a query string, decoded exactly once.
 //!
-//! Decoding is that of HTML forms, because Graph encodes so: its handshake arrives as
-//! `validationToken=Validation%3a+Testing+client+application+reachability…` and is answered with blanks; a plus sign of
-//! the token itself arrives as `%2B` (docs/vendors.md).
+//! Decoding is that of HTML forms, because Graph encodes so: its endpoint validation arrives as
+//! `validationToken=Validation%3a+Testing+client+application+reachability…` (seen in access logs of receivers; the
+//! documentation only says "URL-decode") and is answered with blanks. A plus sign of the token itself comes as `%2B`.
 
 /// Why a parameter has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

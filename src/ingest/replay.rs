@@ -150,7 +150,7 @@ impl Drop for InHand {
 impl Seen {
     fn remember(&mut self, id: Id, signed_at: Timestamp) {
         self.accept(id, signed_at.as_second());
-        self.owe(vec![SeenDelivery { id, signed_at }]);
+        self.owe([SeenDelivery { id, signed_at }]);
     }
 
     fn accept(&mut self, id: Id, second: i64) {
@@ -164,7 +164,7 @@ impl Seen {
         }
     }
 
-    fn owe(&mut self, deliveries: Vec<SeenDelivery>) {
+    fn owe(&mut self, deliveries: impl IntoIterator<Item = SeenDelivery>) {
         self.unwritten.extend(deliveries);
         let over = self.unwritten.len().saturating_sub(IDS_MAX);
         self.unwritten.drain(..over);

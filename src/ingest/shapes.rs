@@ -158,7 +158,7 @@ impl Reader {
             return Err(Dropped::Unhandled);
         }
         self.expect_ours(&record.tenant_id)?;
-        self.person(&serde_json::from_str(properties.get()).map_err(|_| Dropped::Unreadable)?)
+        self.person(&wire::object(properties).ok_or(Dropped::Unreadable)?)
     }
 
     /// Our own schema, riskyUser and riskDetection.
@@ -213,12 +213,12 @@ impl Reader {
 
     /// The person of ours whom a piece of evidence accuses.
     fn accused(&self, evidence: &RawValue) -> Option<Uuid> {
-        let evidence: Evidence = serde_json::from_str(evidence.get()).ok()?;
+        let evidence: Evidence = wire::object(evidence)?;
         let is_user = evidence.odata_type.is("#microsoft.graph.security.userEvidence");
         if !is_user || evidence.verdict.is("noThreatsFound") {
             return None;
         }
-        let account: UserAccount = serde_json::from_str(evidence.user_account?.get()).ok()?;
+        let account: UserAccount = wire::object(evidence.user_account?)?;
         self.expect_ours(&account.tenant_id).ok()?;
         account.azure_ad_user_id.guid()
     }
@@ -285,8 +285,7 @@ fn gather<'a>(raw: &'a RawValue, deep: usize, out: &mut Vec<Option<Item<'a>>>) -
         wire::expect_few(out.len() + elements.len())?;
         return elements.into_iter().try_for_each(|element| gather(element, deep + 1, out));
     }
-    let item: Option<Item> =
-        if raw.get().starts_with('{') { serde_json::from_str(raw.get()).ok() } else { None };
+    let item: Option<Item> = wire::object(raw);
     match item.as_ref().and_then(Item::inner) {
         Some(inner) => gather(inner, deep + 1, out),
         None => {

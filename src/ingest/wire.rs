@@ -103,6 +103,12 @@ pub(super) fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
     if raw.get().starts_with('[') { serde_json::from_str(raw.get()).ok() } else { None }
 }
 
+/// Reads a JSON object; `None` when it is something else or has a field twice. (serde alone would take an array for
+/// the fields in order.)
+pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    if raw.get().starts_with('{') { serde_json::from_str(raw.get()).ok() } else { None }
+}
+
 /// A whole body as one unparsed value. [`Refusal::Unreadable`] when it is not JSON.
 pub(super) fn value(body: &[u8]) -> Result<&RawValue, Refusal> {
     serde_json::from_slice(body).map_err(|_| Refusal::Unreadable)

@@ -31,7 +31,7 @@ impl Stage {
     pub fn of(case: &Case, now: Timestamp) -> Stage {
         match case.state {
             CaseState::Requested | CaseState::Accepted if now > case.verify_by => Stage::Late,
-            CaseState::Requested | CaseState::Accepted => Stage::UnderWay,
+            CaseState::Requested | CaseState::Accepted | CaseState::Releasing => Stage::UnderWay,
             CaseState::Verified => Stage::Verified,
             CaseState::NotActed => Stage::NotActed,
             CaseState::Released => Stage::Released,
@@ -80,6 +80,7 @@ fn headline(case: &Case, stage: Stage) -> String {
     let whom = whom(case);
     match stage {
         Stage::NotActed => not_acted(case, &whom),
+        Stage::UnderWay if case.state == CaseState::Releasing => format!("Releasing: {whom}"),
         Stage::UnderWay if case.state == CaseState::Accepted => format!("Accepted: {whom}, being read back"),
         Stage::UnderWay => format!("Requested: {whom}"),
         Stage::Late => format!("NOT verified in time: {whom}"),

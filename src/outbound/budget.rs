@@ -66,11 +66,11 @@ impl Budget {
         }
     }
 
-    /// The vendor says that only this many requests are left in its bucket.
-    pub fn lower_to(&self, remaining: u32) {
+    /// The vendor says how many requests are left in its bucket, and how large that is where it tells.
+    pub fn heard(&self, remaining: u32, limit: Option<u32>) {
         let mut bucket = self.bucket();
         bucket.refill(Instant::now());
-        bucket.tokens = bucket.tokens.min(f64::from(remaining));
+        bucket.hear(remaining, limit);
         self.report(&bucket);
     }
 
@@ -118,6 +118,9 @@ impl Budget {
 #[derive(Debug, Clone)]
 struct Bucket {
     tokens: f64,
+    /// What the settings allow.
+    burst_most: f64,
+    /// That, or the vendor's smaller bucket.
     burst: f64,
     reserve: f64,
     per_second: f64,
@@ -127,11 +130,19 @@ struct Bucket {
 impl Bucket {
     fn full(per_second: f64, burst: u32, now: Instant) -> Bucket {
         let burst = f64::from(burst.max(1));
-        // Whole tokens, and at least one token stays within reach of sync.
-        let reserve = (burst * RESERVED_SHARE).ceil().min(burst - 1.0);
         let per_second =
             if per_second.is_finite() { per_second.max(PER_SECOND_LEAST) } else { PER_SECOND_LEAST };
-        Bucket { tokens: burst, burst, reserve, per_second, refilled_at: now }
+        let reserve = reserve(burst);
+        Bucket { tokens: burst, burst_most: burst, burst, reserve, per_second, refilled_at: now }
+    }
+
+    /// A reserve counted from our own burst could be more than a smaller bucket of the vendor ever holds, and sync
+    /// would wait for ever. So the reserve follows the bucket that the vendor shows.
+    fn hear(&mut self, remaining: u32, limit: Option<u32>) {
+        let limit = limit.map_or(self.burst_most, |limit| f64::from(limit.max(1)));
+        self.burst = self.burst_most.min(limit);
+        self.reserve = reserve(self.burst);
+        self.tokens = self.tokens.min(f64::from(remaining)).min(self.burst);
     }
 
     fn take(&mut self, lane: Lane, now: Instant) -> Result<(), Duration> {
@@ -170,6 +181,11 @@ impl Bucket {
     }
 }
 
+/// Whole tokens, and at least one stays within reach of sync.
+fn reserve(burst: f64) -> f64 {
+    (burst * RESERVED_SHARE).ceil().min(burst - 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +219,15 @@ mod tests {
         }
         let (b, _) = bucket(2.0, 2);
         assert_eq!(b.reserve, 1.0, "one whole token of the free plan's two is containment's");
+    }
+
+    #[test]
+    fn a_vendor_with_a_smaller_bucket_than_ours_does_not_starve_sync() {
+        let (mut b, now) = bucket(100.0, 1000);
+        b.hear(49, Some(50));
+        assert_eq!(drain(&mut b, Lane::Sync, now), 34);
+        assert_eq!(drain(&mut b, Lane::Contain, now), 15);
+        assert!(b.take(Lane::Sync, now + Duration::from_secs(60)).is_ok());
     }
 
     #[test]
@@ -262,8 +287,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_the_vendor_says_lowers_the_budget_and_never_raises_it() {
         let budget = Budget::new("auth0", 1.0, 10, Metrics::new());
-        budget.lower_to(50);
-        budget.lower_to(1);
+        budget.heard(50, None);
+        budget.heard(1, None);
         assert_eq!(budget.try_take(Lane::Contain), Ok(()));
         assert_eq!(budget.try_take(Lane::Contain), Err(Duration::from_secs(1)));
         assert_eq!(budget.try_take(Lane::Sync), Err(Duration::from_secs(4)), "the reserve fills first");

@@ -83,6 +83,7 @@ pub const BY_THE_SECOND: BackOff = BackOff { first: Duration::from_secs(1), most
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use std::sync::Arc;
 
     #[derive(Debug)]
@@ -94,13 +95,19 @@ mod tests {
         }
     }
 
+    impl Hands {
+        fn set(&self, at: Timestamp) {
+            *self.0.lock().unwrap() = at;
+        }
+    }
+
     fn gate() -> (Gate, Arc<Hands>) {
         let hands = Arc::new(Hands(Mutex::new("2026-03-02T08:00:00Z".parse().unwrap())));
         (Gate::new("graph", hands.clone(), BY_THE_SECOND), hands)
     }
 
     fn later(hands: &Hands, seconds: u64) -> Timestamp {
-        clock::after(*hands.0.lock().unwrap(), Duration::from_secs(seconds))
+        clock::after(hands.now(), Duration::from_secs(seconds))
     }
 
     #[test]
@@ -110,7 +117,7 @@ mod tests {
         gate.close(Told::Until(until));
         gate.close(Told::Until(later(&hands, 2)));
         assert_eq!(gate.check(), Err(until), "the longer pause holds");
-        *hands.0.lock().unwrap() = until;
+        hands.set(until);
         assert_eq!(gate.check(), Ok(()));
     }
 
@@ -121,13 +128,13 @@ mod tests {
         for _ in 0..4 {
             gate.close(Told::Nothing);
             let until = gate.check().unwrap_err();
-            pauses.push(clock::elapsed(*hands.0.lock().unwrap(), until));
-            *hands.0.lock().unwrap() = until;
+            pauses.push(clock::elapsed(hands.now(), until));
+            hands.set(until);
         }
         assert!(pauses[0] <= Duration::from_secs(1) && pauses[3] >= Duration::from_secs(4), "{pauses:?}");
         gate.passed();
         gate.close(Told::Nothing);
-        let again = clock::elapsed(*hands.0.lock().unwrap(), gate.check().unwrap_err());
+        let again = clock::elapsed(hands.now(), gate.check().unwrap_err());
         assert!(again <= Duration::from_secs(1), "{again:?}");
     }
 }

@@ -58,7 +58,11 @@ impl Trouble {
     /// Unreachable, failing or throttling: trouble that passes without anybody doing anything.
     /// Our own budget is not the vendor's absence.
     pub fn is_vendor_away(&self) -> bool {
-        !matches!(self, Trouble::OverBudget { .. } | Trouble::Unreadable { .. })
+        match self {
+            Trouble::OverBudget { .. } => false,
+            Trouble::Unreadable { why, .. } => *why == Unreadable::CutShort,
+            _ => true,
+        }
     }
 }
 

@@ -113,3 +113,6 @@ fn check_order(actions: &[Action], state: CaseState, response: Response) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

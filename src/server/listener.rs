@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 /// From an open (or idle) connection to a whole request head. Ends slow senders and forgotten connections.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(15);
+const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 /// The head of one request, and the piece in which bodies are read. Entra's tokens are the longest honest header.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// What a request in hand may still take after shutdown was asked for: a little more than the slowest route's limit.

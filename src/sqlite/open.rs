@@ -51,7 +51,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the file, waiting at most [`BUSY_WAIT`] for other processes. Blocks on the disk: for the start of a process.
+    /// Opens the file, waiting a few seconds at most for other processes. Blocks on the disk: for the start of a process.
     pub fn open(options: &Options<'_>) -> Result<Database, Error> {
         create_private(options.file).map_err(|error| inaccessible(options.file, error))?;
         let lock = match options.sharing {

@@ -135,18 +135,17 @@ impl Outbox {
     }
 
     fn settle(&mut self, report: Report, deps: &Deps) {
-        let now = deps.clock.now();
         self.in_hand.remove(&report.topic);
         match report.ended {
-            Ended::Told => {
-                self.resting.insert(report.topic, clock::after(now, SAME_MESSAGE_EVERY));
+            Ended::Told { at } => {
+                self.resting.insert(report.topic, clock::after(at, SAME_MESSAGE_EVERY));
                 self.trouble_is_over();
             }
             Ended::NothingToTell => {}
             Ended::Throttled { call, until } => self.paces.throttled(call, until),
             Ended::Failed(error) => self.note_trouble(&error),
             Ended::StoreFailed(error) => {
-                self.resting.insert(report.topic, clock::after(now, STORE_FAILED_REST));
+                self.resting.insert(report.topic, clock::after(deps.clock.now(), STORE_FAILED_REST));
                 self.note_trouble(&error);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Every string is escaped and cut to the limits of docs.slack.dev/reference/block-kit/blocks before it leaves. There are
 //! no buttons: they need a request URL, which this version does not have; an `actions` block would stand before the
-//! footer.
+//! footer. Block ids are left to Slack, which wants new ones with every update.
 
 use serde::Serialize;
 
@@ -33,19 +33,9 @@ const TEXT_MAX: usize = 4_000;
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Block {
-    Header {
-        block_id: &'static str,
-        text: Text,
-    },
-    Section {
-        block_id: &'static str,
-        #[serde(flatten)]
-        body: Section,
-    },
-    Context {
-        block_id: &'static str,
-        elements: Vec<Text>,
-    },
+    Header { text: Text },
+    Section(Section),
+    Context { elements: Vec<Text> },
 }
 
 #[derive(Debug, Serialize)]
@@ -71,25 +61,25 @@ fn mrkdwn(text: String) -> Text {
 /// The blocks of a message; none of them is empty, which Slack would refuse.
 pub(super) fn rich(message: &Message) -> Vec<Block> {
     let head = Text::PlainText { text: mrkdwn::plain(&message.headline, HEADER_MAX), emoji: false };
-    let mut blocks = vec![Block::Header { block_id: "head", text: head }];
+    let mut blocks = vec![Block::Header { text: head }];
     if mrkdwn::length(&mrkdwn::plain(&message.headline, SECTION_MAX)) > HEADER_MAX {
-        blocks.push(section("headline", mrkdwn::escape(&message.headline, SECTION_MAX)));
+        blocks.push(section(mrkdwn::escape(&message.headline, SECTION_MAX)));
     }
     if !message.fields.is_empty() {
         let fields = message.fields.iter().take(FIELDS_MAX).map(field).collect();
-        blocks.push(Block::Section { block_id: "who", body: Section::Fields(fields) });
+        blocks.push(Block::Section(Section::Fields(fields)));
     }
     if !message.accounts.is_empty() {
-        blocks.push(section("what", listed(message.accounts.iter().map(account), ACCOUNTS_MAX)));
+        blocks.push(section(listed(message.accounts.iter().map(account), ACCOUNTS_MAX)));
     }
     if !message.notes.is_empty() {
         let notes = message.notes.iter().map(|note| format!("• {}", mrkdwn::escape(note, LINE_MAX)));
-        blocks.push(section("open", listed(notes, NOTES_MAX)));
+        blocks.push(section(listed(notes, NOTES_MAX)));
     }
     if !message.footer.is_empty() {
         let small = |line: &String| mrkdwn(mrkdwn::escape(line, LINE_MAX));
         let elements = message.footer.iter().take(CONTEXT_ELEMENTS_MAX).map(small).collect();
-        blocks.push(Block::Context { block_id: "foot", elements });
+        blocks.push(Block::Context { elements });
     }
     blocks
 }
@@ -106,8 +96,8 @@ pub(super) fn plain(message: &Message) -> String {
     within(lines.into_iter(), most, TEXT_MAX)
 }
 
-fn section(block_id: &'static str, text: String) -> Block {
-    Block::Section { block_id, body: Section::Text(mrkdwn(text)) }
+fn section(text: String) -> Block {
+    Block::Section(Section::Text(mrkdwn(text)))
 }
 
 fn field(field: &Field) -> Text {

@@ -10,22 +10,25 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::super::message::{Form, Message, Tag};
-use super::super::{Error, FollowUp, Found, Handle, Notifier, SetUpError, Word};
+use super::super::{Error, FollowUp, Found, Handle, Notifier, Word};
 use super::blocks::{self, Block};
-use super::transport::{Reply, Transport};
-use super::{CHANNEL, Deps, words};
+use super::{CHANNEL, exchange, throttled, unreadable, words};
 use crate::clock::Timestamp;
+use crate::outbound::http::{self, Unreadable};
+use crate::outbound::{self, Deps, SetupError, Timeouts, Trouble};
 
-/// Messages of one page of history; Slack recommends at most 200 (docs.slack.dev/reference/methods/conversations.history).
-const HISTORY_PAGE: u32 = 200;
+/// Messages of one page of history; with every block of every message in it, a page still fits into
+/// [`http::BODY_BYTES_MAX`].
+const HISTORY_PAGE: u32 = 50;
 /// Pages looked through; a channel with more messages since the attempt is too loud to be searched, and the message is
-/// posted again.
-const HISTORY_PAGES_MAX: u32 = 5;
+/// posted again. Tier 3 allows 50 a minute (docs.slack.dev/apis/web-api/rate-limits).
+const HISTORY_PAGES_MAX: u32 = 10;
 
 /// Posts as the app that the token belongs to.
 #[derive(Debug)]
 pub struct Bot {
-    transport: Transport,
+    client: reqwest::Client,
+    deps: Deps,
     token: SecretString,
     /// Channel id or name, as configured; posting takes both.
     channel: String,
@@ -41,9 +44,9 @@ impl Bot {
         channel: String,
         api_url: reqwest::Url,
         deps: &Deps,
-    ) -> Result<Bot, SetUpError> {
-        let channel_id = OnceLock::new();
-        Ok(Bot { transport: Transport::new(deps)?, token, channel, channel_id, api_url })
+    ) -> Result<Bot, SetupError> {
+        let client = outbound::client("SLACK_API_URL", &api_url, Timeouts::default())?;
+        Ok(Bot { client, deps: deps.clone(), token, channel, channel_id: OnceLock::new(), api_url })
     }
 
     /// History is read by id only (docs.slack.dev/reference/methods/conversations.history).
@@ -54,37 +57,36 @@ impl Bot {
         if is_id { Some(&self.channel) } else { self.channel_id.get().map(String::as_str) }
     }
 
-    async fn post_json<T: Serialize>(&self, method: &'static str, body: &T) -> Result<Answer, Error> {
-        let request =
-            self.transport.client().post(self.method_url(method)).bearer_auth(self.token.expose_secret());
-        self.answer(self.transport.send(method, request.json(body)).await?)
+    async fn post_json<T: Serialize>(&self, method: &'static str, body: &T) -> Result<Reply, Error> {
+        let request = self.client.post(self.method_url(method)).json(body);
+        self.send(method, request).await
     }
 
-    async fn history(&self, page: &HistoryQuery<'_>) -> Result<Answer, Error> {
+    async fn history(&self, page: &HistoryQuery<'_>) -> Result<Reply, Error> {
         const METHOD: &str = "conversations.history";
-        let request =
-            self.transport.client().get(self.method_url(METHOD)).bearer_auth(self.token.expose_secret());
-        self.answer(self.transport.send(METHOD, request.query(page)).await?)
+        self.send(METHOD, self.client.get(self.method_url(METHOD)).query(page)).await
+    }
+
+    async fn send(&self, method: &'static str, request: reqwest::RequestBuilder) -> Result<Reply, Error> {
+        let request = request.bearer_auth(self.token.expose_secret());
+        self.judge(exchange(&self.deps, method, request).await?)
     }
 
     fn method_url(&self, method: &str) -> reqwest::Url {
-        let mut url = self.api_url.clone();
-        let base = self.api_url.path().trim_end_matches('/');
-        url.set_path(&format!("{base}/{method}"));
-        url
+        outbound::address(&self.api_url, &format!("/{method}"))
     }
 
     /// Slack answers 200 also to what it refuses: `ok` decides (docs.slack.dev/apis/web-api).
-    fn answer(&self, reply: Reply) -> Result<Answer, Error> {
-        if reply.status != 200 {
-            return Err(Error::Refused(Word::status(reply.status)));
+    fn judge(&self, answer: http::Answer) -> Result<Reply, Error> {
+        if answer.status != 200 {
+            return Err(Error::Refused(Word::status(answer.status.as_u16())));
         }
-        let answer: Answer = serde_json::from_slice(&reply.body).map_err(|_| Error::ReplyLost(None))?;
-        match answer.error.as_deref() {
-            None if answer.ok => Ok(answer),
-            None => Err(Error::Trouble(Word::read(""))),
-            Some("ratelimited" | "rate_limited") => Err(self.transport.throttled()),
-            Some(word) => Err(words::error(word, answer.pointer())),
+        let reply: Reply = answer.json().map_err(|why| unreadable(&answer, why))?;
+        match reply.error.as_deref() {
+            None if reply.ok => Ok(reply),
+            None => Err(unreadable(&answer, Unreadable::Shape)),
+            Some("ratelimited" | "rate_limited") => Err(throttled(&self.deps, answer.header("retry-after"))),
+            Some(word) => Err(words::error(word, reply.pointer())),
         }
     }
 }
@@ -107,10 +109,11 @@ impl Notifier for Bot {
             unfurl_links: Some(false),
             unfurl_media: Some(false),
         };
-        let answer = self.post_json("chat.postMessage", &body).await?;
-        // A yes without the name of the message cannot be updated later: look it up instead.
-        let handle = answer.handle().ok_or(Error::ReplyLost(None))?;
-        self.channel_id.get_or_init(|| answer.channel.unwrap_or_default());
+        let reply = self.post_json("chat.postMessage", &body).await?;
+        // A yes without the name of the message cannot be updated later: it is looked up instead.
+        let lost = Trouble::Unreadable { status: 200, why: Unreadable::Shape };
+        let handle = reply.handle().ok_or(lost)?;
+        self.channel_id.get_or_init(|| reply.channel.unwrap_or_default());
         Ok(Some(handle))
     }
 
@@ -157,6 +160,8 @@ const CANNOT_LOOK: Error = Error::Unsupported(
 fn cannot_look(error: Error) -> Error {
     match &error {
         Error::Refused(word) if matches!(word.as_str(), "missing_scope" | "no_permission") => CANNOT_LOOK,
+        // A page too large to read stays too large.
+        Error::Trouble(Trouble::Unreadable { why: Unreadable::TooLarge, .. }) => CANNOT_LOOK,
         _ => error,
     }
 }
@@ -235,9 +240,9 @@ struct HistoryQuery<'a> {
     cursor: Option<String>,
 }
 
-/// What we read of any answer.
+/// What we read of any reply.
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct Reply {
     ok: bool,
     error: Option<String>,
     channel: Option<String>,
@@ -262,7 +267,7 @@ struct ResponseMetadata {
     next_cursor: Option<String>,
 }
 
-impl Answer {
+impl Reply {
     fn handle(&self) -> Option<Handle> {
         let handle = Handle::new(format!("{}/{}", self.channel.as_deref()?, self.ts.as_deref()?));
         split(&handle).is_some().then_some(handle)

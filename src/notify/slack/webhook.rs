@@ -6,24 +6,29 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::super::message::{Form, Message, Tag};
-use super::super::{Error, FollowUp, Found, Handle, Notifier, SetUpError, Word};
+use super::super::{Error, FollowUp, Found, Handle, Notifier, Word};
 use super::blocks::{self, Block};
-use super::transport::Transport;
-use super::{CHANNEL, Deps, words};
+use super::{CHANNEL, exchange, words};
 use crate::clock::Timestamp;
+use crate::outbound::http::{Answer, Body};
+use crate::outbound::{self, Deps, SetupError, Timeouts};
 
 /// Posts into the channel that the webhook is bound to.
 #[derive(Debug)]
 pub struct Webhook {
-    transport: Transport,
+    client: reqwest::Client,
+    deps: Deps,
     /// The URL is the credential.
     url: SecretString,
 }
 
 impl Webhook {
-    pub fn new(url: &SecretString, deps: &Deps) -> Result<Webhook, SetUpError> {
-        reqwest::Url::parse(url.expose_secret()).map_err(|_| SetUpError::NotAUrl)?;
-        Ok(Webhook { transport: Transport::new(deps)?, url: url.clone() })
+    pub fn new(url: &SecretString, deps: &Deps) -> Result<Webhook, SetupError> {
+        const NAME: &str = "SLACK_WEBHOOK_URL";
+        let address = reqwest::Url::parse(url.expose_secret());
+        let address = address.map_err(|_| SetupError::UnsafeAddress { name: NAME })?;
+        let client = outbound::client(NAME, &address, Timeouts::default())?;
+        Ok(Webhook { client, deps: deps.clone(), url: url.clone() })
     }
 }
 
@@ -49,11 +54,11 @@ impl Notifier for Webhook {
             Form::Rich => Outgoing { text: blocks::headline(message), blocks: blocks::rich(message) },
             Form::Plain => Outgoing { text: blocks::plain(message), blocks: Vec::new() },
         };
-        let request = self.transport.client().post(self.url.expose_secret()).json(&body);
-        let reply = self.transport.send("webhook", request).await?;
-        match reply.status {
+        let request = self.client.post(self.url.expose_secret()).json(&body);
+        let answer = exchange(&self.deps, "webhook", request).await?;
+        match answer.status.as_u16() {
             200 => Ok(None),
-            status => Err(refusal(status, &reply.body)),
+            status => Err(refusal(status, &answer)),
         }
     }
 
@@ -67,8 +72,11 @@ impl Notifier for Webhook {
 }
 
 /// A refusal is a status and a plain word; a body that is no word (a proxy's page) goes by its status.
-fn refusal(status: u16, body: &[u8]) -> Error {
-    let word = std::str::from_utf8(body).unwrap_or_default().trim();
+fn refusal(status: u16, answer: &Answer) -> Error {
+    let word = match &answer.body {
+        Body::Whole(bytes) => std::str::from_utf8(bytes).unwrap_or_default().trim(),
+        Body::TooLarge | Body::CutShort => "",
+    };
     match Word::read(word).as_str() == word {
         true => words::error(word, None),
         false => Error::Refused(Word::status(status)),

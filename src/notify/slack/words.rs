@@ -11,7 +11,7 @@ pub(super) fn error(word: &str, pointer: Option<String>) -> Error {
     match word {
         "message_not_found" | "cant_update_message" | "edit_window_closed" => Error::Gone(read),
         "fatal_error" | "internal_error" | "request_timeout" | "service_unavailable" | "rollup_error" => {
-            Error::Trouble(read)
+            Error::Failed(read)
         }
         _ if is_about_the_message(word) => Error::Unfit { word: read, pointer },
         _ => Error::Refused(read),

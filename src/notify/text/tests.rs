@@ -49,6 +49,7 @@ fn requested() -> Case {
         verified_at: None,
         released_at: None,
         released_because: None,
+        released_as_of: None,
         verify_by: at("08:02:00"),
         exposed_until: None,
     }

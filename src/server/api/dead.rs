@@ -1,5 +1,5 @@
-//! `/api/v1/dead`: dead letters. They are replayed (enqueued durably, then removed) or dropped, each with a name and a
-//! reason in the audit. A crash between the two steps of a replay leaves a letter whose event was enqueued already:
+//! `/api/v1/dead`: dead letters. They are replayed (enqueued durably, then removed) or dropped, each with a name in the
+//! audit; what is dropped needs a reason too. A crash between the two steps of a replay leaves a letter whose event was enqueued already:
 //! replaying it again is harmless, because an event only says "look".
 
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Accepted, Admin, Because, Json, answer, unavailable};
+use super::{Accepted, Admin, Because, Json, answer, said, unavailable};
 use crate::audit::{Actor, Entry};
 use crate::clock::Timestamp;
 use crate::event::{About, Event, EventId, Lane};
@@ -20,6 +20,14 @@ use crate::store::DeadLetter;
 
 /// Dead letters of one listing; with more, look at what they have in common first.
 const LIMIT: u32 = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Replay {
+    by: String,
+    #[serde(default)]
+    reason: Option<String>,
+}
 
 #[derive(Serialize)]
 struct List {
@@ -65,9 +73,10 @@ pub(super) async fn show(
 pub(super) async fn replay(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
-    Json(because): Json<Because>,
+    Json(request): Json<Replay>,
 ) -> Result<Response, Problem> {
-    let because = because.said()?;
+    let reason = request.reason.as_deref().unwrap_or("asked for");
+    let because = Because { by: said(&request.by)?, reason: said(reason)? };
     let letter = find(&admin, &id).await?;
     let event = Event::from_envelope(&letter.envelope).map_err(|_| Problem::LetterUnreadable)?;
     admin.enqueue(&event).await?;

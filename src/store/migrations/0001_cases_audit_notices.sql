@@ -36,9 +36,15 @@ CREATE TABLE audit_head (
 INSERT INTO audit_head (id, records, hash)
 VALUES (1, 0, X'0000000000000000000000000000000000000000000000000000000000000000');
 
+-- Inserts are watched too: SQLite's INSERT OR REPLACE deletes without asking the triggers for deletions.
+CREATE TRIGGER audit_is_never_replaced BEFORE INSERT ON audit
+WHEN EXISTS (SELECT 1 FROM audit WHERE number = NEW.number)
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER audit_head_is_never_replaced BEFORE INSERT ON audit_head
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_head_only_rises BEFORE UPDATE ON audit_head WHEN NEW.records <= OLD.records
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;

@@ -26,7 +26,9 @@ pub(super) struct Report {
 }
 
 pub(super) enum Ended {
-    Told,
+    Told {
+        at: Timestamp,
+    },
     /// The newest state is one that this notifier does not tell apart from what was said.
     NothingToTell,
     Throttled {
@@ -58,7 +60,7 @@ async fn attempt(deps: &Deps, mut notice: Notice) -> anyhow::Result<Ended> {
     let news = news(deps, &notice).await?;
     if let Some(since) = notice.sending_since {
         match look(deps, &mut notice, &news, since).await? {
-            Looked::SaidAlready => return Ok(Ended::Told),
+            Looked::SaidAlready => return Ok(Ended::Told { at: deps.clock.now() }),
             Looked::GoOn => {}
             Looked::Failed(error) => return failed(deps, &notice, Call::Look, error).await,
         }
@@ -140,8 +142,9 @@ async fn post(deps: &Deps, notice: &Notice, news: &News) -> anyhow::Result<Ended
 }
 
 async fn told(deps: &Deps, notice: &Notice, news: &News, handle: String) -> anyhow::Result<Ended> {
+    let at = deps.clock.now();
     record(deps, notice, news.message.tag.version, Some(handle)).await?;
-    Ok(Ended::Told)
+    Ok(Ended::Told { at })
 }
 
 async fn record(deps: &Deps, notice: &Notice, version: u64, handle: Option<String>) -> anyhow::Result<()> {

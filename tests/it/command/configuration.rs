@@ -254,7 +254,7 @@ fn the_example_is_a_good_configuration_that_cannot_touch_a_real_tenant() {
     for url in [&work.entra.login_url, &work.entra.graph_url, &work.auth0.url, api_url] {
         assert_eq!(url.host_str(), Some("127.0.0.1"), "{url}");
     }
-    assert_eq!(work.worker.mode, lockstep::worker::Mode::Observe);
+    assert_eq!(work.worker.mode, lockstep::policy::Mode::Observe);
 }
 
 #[test]

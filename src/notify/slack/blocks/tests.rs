@@ -44,14 +44,11 @@ fn texts(blocks: &Json, out: &mut Vec<(usize, String)>, path: usize) {
 fn a_case_looks_like_the_documented_incident_message() {
     let mrkdwn = |text: &str| json!({"type": "mrkdwn", "text": text, "verbatim": true});
     let expected = json!([
-        {"type": "header", "block_id": "head",
-         "text": {"type": "plain_text", "emoji": false, "text": "Contained: 1 account of Adele Vance, verified in 4.2 s"}},
-        {"type": "section", "block_id": "who",
-         "fields": [mrkdwn("*Who*\nAdele Vance"), mrkdwn("*Entra object id*\n`87d349ed`")]},
-        {"type": "section", "block_id": "what", "text": mrkdwn("• `auth0|5f7c` blocked")},
-        {"type": "section", "block_id": "open",
-         "text": mrkdwn("• Access tokens already issued may work until 09:00:00 UTC")},
-        {"type": "context", "block_id": "foot", "elements": [mrkdwn("case_1")]},
+        {"type": "header", "text": {"type": "plain_text", "emoji": false, "text": "Contained: 1 account of Adele Vance, verified in 4.2 s"}},
+        {"type": "section", "fields": [mrkdwn("*Who*\nAdele Vance"), mrkdwn("*Entra object id*\n`87d349ed`")]},
+        {"type": "section", "text": mrkdwn("• `auth0|5f7c` blocked")},
+        {"type": "section", "text": mrkdwn("• Access tokens already issued may work until 09:00:00 UTC")},
+        {"type": "context", "elements": [mrkdwn("case_1")]},
     ]);
     assert_eq!(json(&message()), expected);
 }
