@@ -105,7 +105,10 @@ impl Environment {
             Some(Origin::File { file, line, text }) => {
                 let equals = text.find('=').map_or(text.len(), |at| at + 1);
                 match kind {
-                    Kind::Open => Place::Line(Line::numbered(file, *line, text, equals..text.len())),
+                    Kind::Open => {
+                        let end = text.find(" #").unwrap_or(text.len()).max(equals);
+                        Place::Line(Line::numbered(file, *line, text, equals..end))
+                    }
                     Kind::Private | Kind::Secret => {
                         Place::Line(Line::numbered(file, *line, text, 0..equals).hiding_after(equals))
                     }
