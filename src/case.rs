@@ -90,6 +90,9 @@ pub enum CaseState {
     Verified,
     /// Nothing was done on purpose: observe mode, a protected person, or a policy that only tells.
     NotActed,
+    /// To be given back: decided and on record; the unblocking has not been read back yet. Entra need not be heard again
+    /// for it, and only newer evidence turns it round.
+    Releasing,
     /// Given back: what we blocked is unblocked, or there was nothing of ours left to unblock.
     Released,
 }
@@ -101,13 +104,17 @@ impl CaseState {
             CaseState::Accepted => "accepted",
             CaseState::Verified => "verified",
             CaseState::NotActed => "not acted",
+            CaseState::Releasing => "releasing",
             CaseState::Released => "released",
         }
     }
 
     /// An open case has accounts that are, or are about to be, contained by us.
     pub fn is_open(self) -> bool {
-        matches!(self, CaseState::Requested | CaseState::Accepted | CaseState::Verified)
+        match self {
+            CaseState::Requested | CaseState::Accepted | CaseState::Verified | CaseState::Releasing => true,
+            CaseState::NotActed | CaseState::Released => false,
+        }
     }
 }
 
@@ -224,6 +231,8 @@ pub struct AccountProgress {
     pub block: BlockProgress,
     /// Which call ended access, once one has been accepted.
     pub ended_by: Option<Means>,
+    /// When Auth0 last accepted that call; it deletes asynchronously.
+    pub ended_at: Option<Timestamp>,
     /// What the last read-back still found, in words; empty when proven.
     pub open: Vec<String>,
 }
@@ -240,6 +249,26 @@ pub enum BlockProgress {
     Theirs,
     /// The account was deleted; nothing is left to contain.
     Gone,
+}
+
+impl AccountProgress {
+    /// Nothing asked for yet.
+    pub fn wanted(response: Response) -> AccountProgress {
+        let block = match response {
+            Response::Contain => BlockProgress::Wanted,
+            Response::EndSessions | Response::Notify | Response::Ignore => BlockProgress::NotWanted,
+        };
+        AccountProgress { block, ended_by: None, ended_at: None, open: Vec::new() }
+    }
+
+    /// Auth0 has accepted everything that was asked for.
+    pub fn is_accepted(&self) -> bool {
+        match self.block {
+            BlockProgress::Gone => true,
+            BlockProgress::Wanted => false,
+            BlockProgress::NotWanted | BlockProgress::Ours | BlockProgress::Theirs => self.ended_by.is_some(),
+        }
+    }
 }
 
 /// One containment.
@@ -267,8 +296,10 @@ pub struct Case {
     pub accepted_at: Option<Timestamp>,
     pub verified_at: Option<Timestamp>,
     pub released_at: Option<Timestamp>,
-    /// Why it was released, for people.
+    /// Why it is, or was, released, for people.
     pub released_because: Option<String>,
+    /// The release answers all evidence up to this instant: when Entra cleared the risk, or the operator asked.
+    pub released_as_of: Option<Timestamp>,
     /// The read-back should have succeeded by then; afterwards people are paged and looking goes on.
     pub verify_by: Timestamp,
     /// When the last access token that may have been issued dies; `None` until it was computed.

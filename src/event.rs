@@ -270,8 +270,8 @@ pub enum EventKind {
         case: CaseId,
         reason: String,
     },
-    /// We ourselves saw, while looking for another reason, that this person must be contained now.
-    LeaverSeen,
+    /// A look from the sync lane found somebody to contain, or whose case is open: moved to the contain lane.
+    Escalated,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -294,7 +294,7 @@ impl EventKind {
             EventKind::SubscriptionLifecycle { .. } => "subscription_lifecycle",
             EventKind::ContainRequested { .. } => "contain_requested",
             EventKind::ReleaseRequested { .. } => "release_requested",
-            EventKind::LeaverSeen => "leaver_seen",
+            EventKind::Escalated => "escalated",
         }
     }
 }
@@ -324,7 +324,7 @@ impl Event {
             | EventKind::RiskReported(_)
             | EventKind::ContainRequested { .. }
             | EventKind::ReleaseRequested { .. }
-            | EventKind::LeaverSeen => Lane::Contain,
+            | EventKind::Escalated => Lane::Contain,
         }
     }
 

@@ -15,8 +15,20 @@ use crate::event::{ObjectId, RiskLevel, Source};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
+    /// From `LOCKSTEP_MODE`, not from the file.
+    #[serde(skip)]
+    pub mode: Mode,
     pub contain: Contain,
     pub protected: Protected,
+}
+
+/// `LOCKSTEP_MODE`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Compute and show everything, write nothing.
+    #[default]
+    Observe,
+    Enforce,
 }
 
 /// `[contain]`

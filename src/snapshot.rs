@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use crate::case::{AccountId, Case, CaseId, Means};
 use crate::clock::Timestamp;
-use crate::event::{ObjectId, RiskLevel, RiskState, Subject};
+use crate::event::{Event, ObjectId, RiskLevel, RiskState, Subject};
 
 /// Everything [`crate::plan::plan`] may know about one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     pub subject: Subject,
+    /// Why we look: the events of this look, oldest first. Only a risk alert's evidence is acted on as it is.
+    pub asks: Vec<Event>,
     pub directory: Directory,
     pub risk: RiskView,
     /// Every Auth0 account found by link index or by Entra object id.
@@ -20,6 +22,8 @@ pub struct Snapshot {
     pub accounts_seen: AccountsSeen,
     /// The open case of this person, if there is one.
     pub case: Option<Case>,
+    /// The newest case of this person that is not open.
+    pub last_closed: Option<Case>,
     /// Containments that blocked somebody within the brake's window, this person's own case not counted.
     pub recent_containments: u32,
     /// The longest lifetime of an access token among the tenant's APIs, in seconds; `None` when not read.
@@ -77,6 +81,8 @@ pub enum AccountsSeen {
     All,
     /// The search failed; accounts known from the link index are there, others may be missing. Says why.
     LinkedOnly(String),
+    /// Auth0 could not be read at all: what is known of accounts is what the case says. Says why.
+    Unread(String),
 }
 
 /// One Auth0 account, as read by id.

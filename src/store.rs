@@ -19,6 +19,8 @@ pub trait Store: Send + Sync + 'static {
     async fn case(&self, id: CaseId) -> Result<Option<Case>, Error>;
     /// The one open case of a person.
     async fn open_case(&self, subject: Subject) -> Result<Option<Case>, Error>;
+    /// The newest case of a person that is not open.
+    async fn last_closed_case(&self, subject: Subject) -> Result<Option<Case>, Error>;
     /// Newest first, at most `limit`.
     async fn cases(&self, which: WhichCases, limit: u32) -> Result<Vec<Case>, Error>;
     /// Cases opened since `since` whose response blocks, other than those of `except`.

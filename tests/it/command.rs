@@ -1,1 +1,8 @@
-//! command
+//! The built program as a stranger meets it: help, exit codes, mistakes all at once, no prompt and no secret.
+
+mod configuration;
+mod help;
+mod program;
+mod reading;
+mod service;
+mod writing;

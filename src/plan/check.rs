@@ -1,0 +1,118 @@
+//! An independent second look at every plan, before anything is written.
+//!
+//! Shares no code with the planner: it asks of the finished plan what must never be true. A refusal is a bug of the
+//! planner or a snapshot nobody foresaw; the event becomes a dead letter and people are told.
+
+use std::collections::BTreeSet;
+
+use super::Plan;
+use crate::action::Action;
+use crate::case::{AccountId, CaseState, Response};
+use crate::policy::Policy;
+use crate::snapshot::{Blocked, Snapshot};
+
+/// One person has a handful of accounts; a plan with more actions than this was made from something else.
+pub const ACTIONS_MAX: usize = 200;
+
+/// A plan that passed. The only thing [`crate::apply`] takes.
+#[derive(Debug)]
+pub struct Checked(Vec<Action>);
+
+impl Checked {
+    pub fn into_actions(self) -> Vec<Action> {
+        self.0
+    }
+}
+
+/// Why a plan must not be applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the plan was refused by its check: {0}")]
+pub struct Refused(String);
+
+/// Passes the plan's actions, or says what is wrong with them.
+pub fn check(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Checked, Refused> {
+    let refuse = |why: String| Err(Refused(why));
+    if plan.actions.is_empty() {
+        return Ok(Checked(Vec::new()));
+    }
+    if plan.actions.len() > ACTIONS_MAX {
+        return refuse(format!("{} actions for one person, over {ACTIONS_MAX}", plan.actions.len()));
+    }
+    let Some(case) = &plan.case else { return refuse("actions without a case".into()) };
+    if !case.state.is_open() || case.subject != snapshot.subject {
+        return refuse(format!("{} is {}, or of another person", case.id, case.state.word()));
+    }
+    if policy.protected.people.contains(&snapshot.subject.object) && locks(&plan.actions) {
+        return refuse("the person is protected".into());
+    }
+    let mut seen = BTreeSet::new();
+    for action in &plan.actions {
+        if !seen.insert((action.word(), action.account())) {
+            return refuse(format!("twice: {}", action.sentence()));
+        }
+        check_action(action, plan, snapshot, policy, case.id)?;
+    }
+    check_order(&plan.actions, case.state, case.response)?;
+    Ok(Checked(plan.actions.clone()))
+}
+
+fn locks(actions: &[Action]) -> bool {
+    actions.iter().any(|action| !matches!(action, Action::Unblock { .. }))
+}
+
+fn check_action(
+    action: &Action,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    case: crate::case::CaseId,
+) -> Result<(), Refused> {
+    let refuse = |why: &str| Err(Refused(format!("{why}: {}", action.sentence())));
+    let Some(account) = snapshot.accounts.get(action.account()) else {
+        return refuse("an account nobody has seen");
+    };
+    let protected = policy.protected.accounts.contains(action.account());
+    match action {
+        Action::Block { .. } | Action::EndAccess { .. } if protected => refuse("a protected account"),
+        Action::Block { case: by, .. } if *by != case => refuse("blocked for another case"),
+        Action::Block { .. } if account.blocked == Blocked::Yes && account.stamp.is_none() => {
+            refuse("claims somebody else's block")
+        }
+        Action::Block { .. } if plan.case.as_ref().is_some_and(|c| c.response != Response::Contain) => {
+            refuse("blocks where only sessions may be ended")
+        }
+        Action::Unblock { case: by, .. } if *by != case => refuse("releases for another case"),
+        Action::Unblock { .. } if account.stamp.as_ref().is_none_or(|stamp| stamp.case != case) => {
+            refuse("releases a block that is not ours")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Nobody is locked and released by one plan, and each block stands before the end of access of its account.
+fn check_order(actions: &[Action], state: CaseState, response: Response) -> Result<(), Refused> {
+    let releases = actions.iter().any(|action| matches!(action, Action::Unblock { .. }));
+    if releases && locks(actions) {
+        return Err(Refused(format!(
+            "locks and releases in one plan (case {}, {})",
+            state.word(),
+            response.word()
+        )));
+    }
+    let mut ended: BTreeSet<&AccountId> = BTreeSet::new();
+    for action in actions {
+        match action {
+            Action::EndAccess { account, .. } => {
+                ended.insert(account);
+            }
+            Action::Block { account, .. } if ended.contains(account) => {
+                return Err(Refused(format!("ends access before the block: {}", action.sentence())));
+            }
+            Action::Block { .. } | Action::Unblock { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! Whose block it is, and which accounts there are: somebody else's block, an earlier stamp, gone, new, none.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+
+use super::scene::{Scene, case_of_event, id, nothing_left, person};
+use crate::action::Action;
+use crate::case::{BlockProgress, CaseState, Means};
+use crate::event::RiskLevel;
+use crate::plan::{Next, Plan};
+
+fn anna() -> Scene {
+    person("anna").account("waad|1")
+}
+
+fn blocks(plan: &Plan) -> Vec<&str> {
+    let block = |action: &'_ Action| matches!(action, Action::Block { .. });
+    plan.actions.iter().filter(|action| block(action)).map(|action| action.account().as_str()).collect()
+}
+
+#[test]
+fn somebody_elses_block_is_not_claimed_but_access_is_ended() {
+    let scene = anna().blocked_by_somebody("waad|1").alert(RiskLevel::High);
+    assert_snapshot!(scene.print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by somebody else; open: sessions and refresh tokens not ended yet
+    do: End access of waad|1 by revoke-access
+    next: again in 100ms
+    ");
+    assert_snapshot!(scene.verified().print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by somebody else, ended by revoke-access
+    next: settled
+    ");
+}
+
+#[test]
+fn somebody_elses_block_is_not_released() {
+    let scene = anna().blocked_by_somebody("waad|1").account("auth0|2").alert(RiskLevel::High).verified();
+    let release = scene.answered().operator_releases(case_of_event(1));
+    assert_snapshot!(release.print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      auth0|2 blocked by us, ended by revoke-access
+      waad|1 blocked by somebody else, ended by revoke-access
+    do: Unblock auth0|2
+    next: again in 200ms
+    ");
+    assert_snapshot!(release.applied().print(), @"
+    released, contain: released by ops@acme: false alarm
+      auth0|2 blocked by us, ended by revoke-access
+      waad|1 blocked by somebody else, ended by revoke-access
+    next: settled
+    ");
+}
+
+#[test]
+fn an_account_that_somebody_else_unblocks_while_the_case_is_open_becomes_ours() {
+    let scene = anna().blocked_by_somebody("waad|1").alert(RiskLevel::High).verified();
+    let unblocked = scene.unblocked_by_somebody("waad|1");
+    assert_eq!(blocks(&unblocked.plan()), ["waad|1"]);
+    assert_eq!(unblocked.verified().case().accounts[&id("waad|1")].block, BlockProgress::Ours);
+}
+
+#[test]
+fn the_stamp_of_an_earlier_case_is_taken_over() {
+    let scene = anna().blocked_by_case("waad|1", case_of_event(77)).alert(RiskLevel::High);
+    assert_eq!(blocks(&scene.plan()), ["waad|1"]);
+    let contained = scene.verified();
+    assert_snapshot!(contained.print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by us, ended by revoke-access
+    next: settled
+    ");
+    let released = contained.answered().operator_releases(case_of_event(1)).applied();
+    assert_eq!(released.snapshot.accounts[&id("waad|1")].stamp, None);
+}
+
+#[test]
+fn a_block_of_this_case_is_not_asked_for_again() {
+    // Killed after the writes and before their outcome was on record.
+    let scene = anna().alert(RiskLevel::High).saved().blocked_by_case("waad|1", case_of_event(1));
+    assert_snapshot!(scene.print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by us; open: sessions and refresh tokens not ended yet
+    do: End access of waad|1 by revoke-access
+    next: again in 100ms
+    ");
+}
+
+#[test]
+fn a_stamp_without_a_block_is_not_a_block() {
+    let scene = anna().blocked_by_case("waad|1", case_of_event(1)).unblocked_by_somebody("waad|1");
+    assert_eq!(blocks(&scene.alert(RiskLevel::High).plan()), ["waad|1"]);
+}
+
+#[test]
+fn an_account_deleted_half_way_is_gone_and_the_other_goes_on() {
+    let scene = anna().account("auth0|2").alert(RiskLevel::High).saved().without("auth0|2");
+    assert_snapshot!(scene.print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      auth0|2 gone
+      waad|1 block wanted; open: not blocked by this case yet, sessions and refresh tokens not ended yet
+    do: Block waad|1 (risk high, at risk: leakedCredentials)
+    do: End access of waad|1 by revoke-access
+    next: again in 100ms
+    ");
+    assert_snapshot!(scene.verified().print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      auth0|2 gone
+      waad|1 blocked by us, ended by revoke-access
+    next: settled
+    ");
+}
+
+#[test]
+fn a_person_all_of_whose_accounts_went_is_verified() {
+    let scene =
+        anna().account("auth0|2").alert(RiskLevel::High).applied().without("auth0|2").without("waad|1");
+    assert_snapshot!(scene.print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      auth0|2 gone, ended by revoke-access
+      waad|1 gone, ended by revoke-access
+    next: settled
+    ");
+}
+
+#[test]
+fn accounts_that_go_before_anything_was_written_are_verified_too() {
+    assert_eq!(
+        anna().alert(RiskLevel::High).saved().without("waad|1").saved().case().state,
+        CaseState::Verified
+    );
+}
+
+#[test]
+fn an_account_that_comes_back_is_blocked() {
+    let gone = anna().alert(RiskLevel::High).verified().without("waad|1").saved();
+    assert_eq!(blocks(&gone.account("waad|1").plan()), ["waad|1"]);
+}
+
+#[test]
+fn an_account_that_appears_later_is_contained_by_the_same_case() {
+    let scene = anna().alert(RiskLevel::High).verified().account("auth0|2");
+    assert_snapshot!(scene.print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      auth0|2 block wanted; open: not blocked by this case yet, sessions and refresh tokens not ended yet
+      waad|1 blocked by us, ended by revoke-access
+    do: Block auth0|2 (risk high, at risk: leakedCredentials)
+    do: End access of auth0|2 by revoke-access
+    next: again in 100ms
+    ");
+    assert_snapshot!(scene.verified().print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      auth0|2 blocked by us, ended by revoke-access
+      waad|1 blocked by us, ended by revoke-access
+    next: settled
+    ");
+}
+
+#[test]
+fn a_person_without_accounts_needs_no_case() {
+    assert_snapshot!(person("anna").alert(RiskLevel::High).print(), @"
+    no case
+    held: the person has no Auth0 account: nothing to contain
+    next: settled
+    ");
+}
+
+#[test]
+fn a_search_that_failed_does_not_say_that_there_is_no_account() {
+    assert_snapshot!(person("anna").linked_only().alert(RiskLevel::High).print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      open: other accounts of the person could not be searched for: Auth0 answered 503 to the search
+    next: again in 100ms
+    ");
+}
+
+#[test]
+fn auth0_unread_does_not_say_that_there_is_no_account() {
+    assert_snapshot!(person("anna").auth0_unread().alert(RiskLevel::High).print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      open: Auth0 could not be read: Auth0 answered 503
+    next: again in 1s
+    ");
+}
+
+#[test]
+fn a_case_that_waited_for_auth0_contains_when_auth0_is_back() {
+    let waited = person("anna").auth0_unread().alert(RiskLevel::High).saved();
+    assert_snapshot!(waited.auth0_read().account("waad|1").print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      waad|1 block wanted; open: not blocked by this case yet, sessions and refresh tokens not ended yet
+    do: Block waad|1 (risk high, at risk: leakedCredentials)
+    do: End access of waad|1 by revoke-access
+    next: again in 100ms
+    ");
+}
+
+#[test]
+fn a_case_that_waited_for_auth0_and_finds_no_account_did_nothing() {
+    let waited = person("anna").auth0_unread().alert(RiskLevel::High).saved();
+    assert_snapshot!(waited.auth0_read().print(), @"
+    not acted, contain: risk high, at risk: leakedCredentials
+      open: the person has no Auth0 account: nothing to contain
+    next: settled
+    ");
+}
+
+#[test]
+fn linked_accounts_are_contained_while_the_search_fails() {
+    let scene = anna().linked_only().alert(RiskLevel::High);
+    assert_snapshot!(scene.verified().print(), @"
+    accepted, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by us, ended by revoke-access
+      open: other accounts of the person could not be searched for: Auth0 answered 503 to the search
+    next: again in 100ms
+    ");
+    assert_eq!(scene.verified().auth0_read().saved().case().state, CaseState::Verified);
+}
+
+#[test]
+fn auth0_unread_in_the_middle_forgets_nothing() {
+    let half = anna().alert(RiskLevel::High).applied();
+    let away = half.clone().auth0_unread();
+    assert_snapshot!(away.print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      waad|1 block wanted, ended by revoke-access; open: not blocked by this case yet, sessions and refresh tokens not ended yet
+      open: Auth0 could not be read: Auth0 answered 503
+    next: again in 1s
+    ");
+    let before: Vec<_> = half.case().accounts.keys().collect();
+    assert_eq!(away.saved().case().accounts.keys().collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn access_is_ended_by_what_the_plan_of_the_tenant_allows() {
+    for means in [Means::RevokeAccess, Means::SessionsAndTokens, Means::GrantsAndDevices] {
+        let scene = anna().means(means).alert(RiskLevel::High);
+        assert_eq!(scene.plan().actions[1], Action::EndAccess { account: id("waad|1"), means });
+        let verified = scene.verified();
+        assert_eq!(verified.case().accounts[&id("waad|1")].ended_by, Some(means));
+    }
+}
+
+#[test]
+fn means_learned_in_between_are_used_for_what_is_not_ended_yet() {
+    let scene = anna().account("auth0|2").alert(RiskLevel::High).saved();
+    let learned = scene.means(Means::GrantsAndDevices).plan();
+    let ends = learned.actions.iter().filter(|a| a.sentence().ends_with("by grants and device credentials"));
+    assert_eq!(ends.count(), 2);
+}
+
+#[test]
+fn many_accounts_are_all_contained_and_each_takes_two_writes() {
+    let many = (1..=50).fold(person("anna"), |scene, number| scene.account(&format!("auth0|{number}")));
+    let scene = many.alert(RiskLevel::High);
+    assert_eq!(scene.plan().actions.len(), 100);
+    let verified = scene.verified();
+    let plan = verified.plan();
+    assert_eq!((plan.actions.len(), plan.next), (0, Next::Settled));
+    let wait = verified.later(Duration::from_secs(3600)).left("auth0|7", nothing_left());
+    assert!(wait.plan().actions.is_empty());
+}

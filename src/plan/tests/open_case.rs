@@ -1,0 +1,74 @@
+//! What a case says of itself when it is opened, and that further events join it instead of opening another.
+
+use std::time::Duration;
+
+use super::scene::{Scene, at, case_of_event, person};
+use crate::case::{CaseId, Reason};
+use crate::event::{EventKind, RiskLevel, Source};
+
+fn anna() -> Scene {
+    person("anna").account("waad|1")
+}
+
+#[test]
+fn a_case_is_named_by_the_event_that_opens_it() {
+    let mut scene = anna().told_changed().alert(RiskLevel::High);
+    scene.snapshot.asks[1].signal_at = Some(at("07:59:00"));
+    scene.snapshot.asks[1].received_at = at("07:59:30");
+    let case = scene.plan().case.expect("a case");
+    let alert = &scene.snapshot.asks[1];
+    assert_eq!((case.id, case.event), (CaseId::opened_by(alert.id), alert.id));
+    assert_eq!((case.signal_at, case.received_at), (alert.signal_at, alert.received_at));
+    assert_eq!((case.opened_at, case.verify_by), (scene.now, at("08:02:00")));
+    assert_eq!((case.subject, case.source), (scene.snapshot.subject, Source::Risk));
+    assert_eq!((case.version, case.display_name.as_deref()), (1, Some("anna")));
+    assert_eq!((case.accepted_at, case.verified_at, case.released_at), (None, None, None));
+}
+
+#[test]
+fn the_deadline_is_the_policys() {
+    let scene = anna().policy(|policy| policy.contain.verify_within_seconds = 30).alert(RiskLevel::High);
+    assert_eq!(scene.plan().case.expect("a case").verify_by, at("08:00:30"));
+}
+
+#[test]
+fn a_case_opened_without_graph_learns_the_name_later_and_keeps_it() {
+    let nameless = anna().graph_unread().alert(RiskLevel::High).saved();
+    assert_eq!(nameless.case().display_name, None);
+    let named = nameless.enabled().saved();
+    assert_eq!(named.case().display_name.as_deref(), Some("anna"));
+    assert_eq!(named.graph_unread().saved().case().display_name.as_deref(), Some("anna"));
+}
+
+#[test]
+fn further_signals_join_the_open_case() {
+    let contained = anna().alert(RiskLevel::High).verified().answered().later(Duration::from_secs(60));
+    for scene in [
+        contained.clone().alert(RiskLevel::High),
+        contained.clone().alert(RiskLevel::Low),
+        contained.clone().disabled().told_changed(),
+        contained.clone().soft_deleted().told_deleted(),
+        contained.clone().operator_contains(),
+        contained.clone().ask(Source::Graph, EventKind::UserUpdated),
+    ] {
+        let plan = scene.plan();
+        assert_eq!(plan.case.expect("a case").id, case_of_event(1));
+        assert!(plan.actions.is_empty());
+    }
+}
+
+#[test]
+fn the_same_alert_ten_times_is_one_case_and_two_writes() {
+    let scene = (0..10).fold(anna(), |scene, _| scene.alert(RiskLevel::High));
+    let plan = scene.plan();
+    assert_eq!(plan.actions.len(), 2);
+    assert_eq!(plan.case.expect("a case").id, case_of_event(1));
+}
+
+#[test]
+fn an_operator_gives_the_reason_before_everything_else() {
+    let case = anna().disabled().alert(RiskLevel::High).operator_contains().plan().case.expect("a case");
+    assert!(matches!(case.reason, Reason::Operator { .. }));
+    let case = anna().disabled().alert(RiskLevel::High).plan().case.expect("a case");
+    assert_eq!(case.reason, Reason::Disabled);
+}

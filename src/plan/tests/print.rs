@@ -1,0 +1,45 @@
+//! A plan as text: the case with each account's progress, what is done in order, what is held, when to look again.
+
+use crate::case::{BlockProgress, Case};
+use crate::plan::{Next, Plan};
+
+pub(in crate::plan) fn print(plan: &Plan) -> String {
+    let mut lines = match &plan.case {
+        Some(case) => print_case(case),
+        None => vec!["no case".to_owned()],
+    };
+    lines.extend(plan.actions.iter().map(|action| format!("do: {}", action.sentence())));
+    lines.extend(plan.held.iter().map(|why| format!("held: {why}")));
+    lines.push(match plan.next {
+        Next::Settled => "next: settled".to_owned(),
+        Next::Again(after) => format!("next: again in {after:?}"),
+        Next::WhenGraphAnswers => "next: when Graph answers".to_owned(),
+    });
+    lines.join("\n")
+}
+
+fn print_case(case: &Case) -> Vec<String> {
+    let because = case.released_because.clone().unwrap_or_else(|| case.reason.sentence());
+    let mut lines = vec![format!("{}, {}: {because}", case.state.word(), case.response.word())];
+    lines.extend(case.restraint.map(|restraint| format!("  restrained: {}", restraint.sentence())));
+    for (id, progress) in &case.accounts {
+        let block = match progress.block {
+            BlockProgress::NotWanted => "block not wanted",
+            BlockProgress::Wanted => "block wanted",
+            BlockProgress::Ours => "blocked by us",
+            BlockProgress::Theirs => "blocked by somebody else",
+            BlockProgress::Gone => "gone",
+        };
+        let ended = match progress.ended_by {
+            Some(means) => format!(", ended by {}", means.word()),
+            None => String::new(),
+        };
+        let open = match progress.open.as_slice() {
+            [] => String::new(),
+            open => format!("; open: {}", open.join(", ")),
+        };
+        lines.push(format!("  {id} {block}{ended}{open}"));
+    }
+    lines.extend(case.open.iter().map(|open| format!("  open: {open}")));
+    lines
+}

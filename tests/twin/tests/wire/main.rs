@@ -1,0 +1,9 @@
+//! The twin over HTTP, as its users meet it. `samples` holds its answers against the vendors' own descriptions.
+
+mod auth0;
+mod client;
+mod entra;
+mod faults;
+mod samples;
+mod sender;
+mod slack;
