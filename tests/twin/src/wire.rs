@@ -88,6 +88,15 @@ pub(crate) fn routes(vendor: Vendor) -> &'static [Route] {
     }
 }
 
+/// The row that matches a request, with its path parameters. Graph's own SDKs write type casts with the namespace alias
+/// `graph` instead of `microsoft.graph`.
+pub(crate) fn find_route(vendor: Vendor, method: &str, path: &str) -> Option<(&'static Route, Vec<String>)> {
+    if vendor == Vendor::Graph && path.contains("/graph.") {
+        return route::find(routes(vendor), method, &path.replace("/graph.", "/microsoft.graph."));
+    }
+    route::find(routes(vendor), method, path)
+}
+
 /// Limits, token and permissions, in the vendor's order.
 pub(crate) fn guard(call: &Call<'_>) -> Answer {
     match call.vendor {

@@ -247,6 +247,8 @@ fn require_enterprise(call: &Call<'_>) -> Answer {
 pub(crate) fn finish(call: &Call<'_>, reply: &mut Reply) {
     let (limit, remaining) =
         if is_token_endpoint(call) { (LIMIT_TOKEN, u64::from(LIMIT_TOKEN) - 1) } else { shown_limit(call) };
+    // A throttled answer says that nothing is left, also when it is a fault that throttles.
+    let remaining = if reply.status == 429 { 0 } else { remaining };
     let reset = jiff::Timestamp::now().as_second() + 1;
     reply.headers.push(("x-ratelimit-limit", limit.to_string()));
     reply.headers.push(("x-ratelimit-remaining", remaining.to_string()));
