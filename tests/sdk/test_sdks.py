@@ -12,6 +12,7 @@ the public login host to the twin.
 import asyncio
 import json
 import logging
+import signal
 import subprocess
 import sys
 import traceback
@@ -33,6 +34,13 @@ from msgraph.generated.identity_protection.risky_users.risky_users_request_build
 )
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
+
+# Routes of the API description for which Auth0's SDK has no method.
+NOT_DRIVEN = {
+    "GET /api/v2/users/{id}/federated-connections-tokensets",
+    "DELETE /api/v2/users/{id}/federated-connections-tokensets/{tokenset_id}",
+}
+
 
 class Twin:
     """A twin program of our own: started, arranged through its control plane, stopped."""
@@ -251,7 +259,8 @@ def test_no_route_was_left_out_and_nothing_was_odd(twin):
     """Stands last: looks at what all tests before it have asked."""
     driven = {entry["route"] for entry in twin.show("journal?last=100000")}
     routes = set(twin.show("routes"))
-    left_out = {route for route in routes if "/api/v2/" in route or "/v1.0/" in route} - driven
+    left_out = {route for route in routes if "/api/v2/" in route or "/v1.0/" in route}
+    left_out -= driven | NOT_DRIVEN
     assert left_out == set(), left_out
     assert twin.show("complaints") == [], twin.show("complaints")
 
@@ -259,6 +268,8 @@ def test_no_route_was_left_out_and_nothing_was_odd(twin):
 def main(program):
     # azure-identity logs the refusal that a test asks for.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
+    # A test run that is stopped takes its twin along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
     twin = Twin(program)
     failed = 0

@@ -187,7 +187,7 @@ pub fn environment(setup: &Setup, urls: &Urls) -> BTreeMap<String, String> {
         ("AUTH0_CONNECTION", &setup.auth0_connection),
         ("GRAPH_CLIENT_STATE", &setup.graph_client_state),
         ("RISK_WEBHOOK_SECRET", &setup.risk_webhook_secret),
-        ("AZURE_MONITOR_URL_SECRET", &setup.azure_monitor_secret),
+        ("AZURE_MONITOR_SECRET", &setup.azure_monitor_secret),
         ("SLACK_BOT_TOKEN", &setup.slack_bot_token),
         ("SLACK_CHANNEL", &setup.slack_channel),
         ("SLACK_API_URL", &urls.slack_api_url),
@@ -217,6 +217,8 @@ const AUTH0_SCOPES: &[&str] = &[
     "read:device_credentials",
     "delete:device_credentials",
     "read:resource_servers",
+    "read:federated_connections_tokens",
+    "delete:federated_connections_tokens",
 ];
 
 fn owned(words: &[&str]) -> Vec<String> {

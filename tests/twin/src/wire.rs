@@ -16,11 +16,12 @@ use crate::bucket::Bucket;
 use crate::faults::{Faults, Vendor};
 use crate::journal::Journal;
 use crate::setup::Setup;
+use crate::signing::SigningKey;
 use crate::world::{Shared, World, WorldGuard};
 use call::{Answer, Call, Reply};
 use route::Route;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// What all listeners of one twin share.
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub journal: Journal,
     pub faults: Faults,
     pub limits: Mutex<Limits>,
+    signing: OnceLock<SigningKey>,
 }
 
 /// The vendors' token buckets. They live beside the world, so that a throttled request does not wait for it.
@@ -51,11 +53,16 @@ impl State {
             journal,
             faults: Faults::default(),
             limits: Mutex::new(limits),
+            signing: OnceLock::new(),
         }
     }
 
     pub fn world(&self) -> WorldGuard<'_> {
         self.world.lock()
+    }
+
+    pub fn signing(&self) -> &SigningKey {
+        self.signing.get_or_init(SigningKey::generate)
     }
 
     pub fn limits(&self) -> MutexGuard<'_, Limits> {

@@ -12,6 +12,7 @@ mod patch;
 mod resource_servers;
 mod search;
 mod token;
+mod token_sets;
 mod users;
 
 use super::call::{Answer, Call, Reply};
@@ -101,6 +102,20 @@ pub(crate) const ROUTES: &[Route] = &[
         query: &[],
         needs: &["delete:refresh_tokens"],
         access::delete_refresh_tokens
+    ),
+    route!(
+        "GET",
+        "/api/v2/users/{id}/federated-connections-tokensets",
+        query: &[],
+        needs: &["read:federated_connections_tokens"],
+        token_sets::list
+    ),
+    route!(
+        "DELETE",
+        "/api/v2/users/{id}/federated-connections-tokensets/{tokenset_id}",
+        query: &[],
+        needs: &["delete:federated_connections_tokens"],
+        token_sets::delete
     ),
     route!("GET", "/api/v2/sessions/{id}", query: &[], needs: &["read:sessions"], access::get_session),
     route!(

@@ -15,6 +15,7 @@ pub(crate) const ROUTES: &[Route] = &[
         needs: &[],
         openid_configuration
     ),
+    route!("GET", "/{tenant}/discovery/v2.0/keys", query: &[], needs: &[], keys),
 ];
 
 /// A secret that is recognised and refused as expired (AADSTS7000222), so that a deployment with an old secret can be
@@ -67,6 +68,15 @@ fn openid_configuration(call: &Call<'_>) -> Answer {
             "msgraph_host": "graph.microsoft.com",
         }),
     ))
+}
+
+/// The public halves of the keys that sign tokens.
+fn keys(call: &Call<'_>) -> Answer {
+    if call.id() != "common" {
+        check_tenant(call)?;
+    }
+    let key = call.state.signing().public(&call.state.setup.tenant_id);
+    Ok(Reply::json(200, &json!({ "keys": [key] })).with("cache-control", "max-age=86400, private"))
 }
 
 struct Client {

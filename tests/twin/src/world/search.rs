@@ -8,6 +8,7 @@
 use super::World;
 use super::accounts::{Account, AccountId};
 use super::lucene::{ParseError, Query, folded, parse};
+use super::register::Register;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Index {
         }
     }
 
-    fn catch_up(&mut self, accounts: &HashMap<AccountId, Arc<Account>>) {
+    fn catch_up(&mut self, accounts: &Register) {
         if self.frozen || self.dirty.is_empty() {
             return;
         }
