@@ -37,6 +37,7 @@ pub(crate) struct State {
 /// The vendors' token buckets. They live beside the world, so that a throttled request does not wait for it.
 pub(crate) struct Limits {
     pub auth0: Option<Bucket>,
+    pub auth0_endpoints: BTreeMap<auth0::limits::Class, Bucket>,
     pub resource_units: Option<Bucket>,
     pub identity_protection: Option<Bucket>,
     pub slack: BTreeMap<String, Bucket>,
@@ -74,6 +75,10 @@ impl Limits {
     fn new(setup: &Setup, now: Instant) -> Limits {
         Limits {
             auth0: setup.rate_limit.map(|limit| Bucket::full(f64::from(limit.burst), limit.per_second, now)),
+            auth0_endpoints: match setup.endpoint_limits {
+                true => auth0::limits::endpoint_buckets(now),
+                false => BTreeMap::new(),
+            },
             resource_units: setup
                 .resource_units_per_ten_seconds
                 .map(|units| Bucket::full(f64::from(units), f64::from(units) / 10.0, now)),
