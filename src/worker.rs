@@ -12,6 +12,7 @@
 //!   [`Settings::attempts_max`] it becomes a dead letter with the reason.
 //! * If the store cannot be written, containment goes on, and the delivery comes again until it is on record.
 
+mod brake;
 mod dead;
 mod lane;
 mod look;
@@ -64,5 +65,5 @@ pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) {
     let contain =
         lane::Dispatcher::new(Lane::Contain, look::Looker::new(&deps, &settings, Lane::Contain), &settings);
     let sync = lane::Dispatcher::new(Lane::Sync, look::Looker::new(&deps, &settings, Lane::Sync), &settings);
-    tokio::join!(contain.run(shutdown.clone()), sync.run(shutdown));
+    tokio::join!(contain.run(shutdown.clone()), sync.run(shutdown.clone()), brake::watch(deps, shutdown));
 }
