@@ -66,7 +66,7 @@ struct Line<'a> {
 
 impl Audit {
     pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let store = records::open(&super::local()?).await?;
+        let store = records::open(&super::local()?)?;
         match self.what {
             What::Verify => verify(output, store.as_ref()).await,
             What::Export { after } => export(output, store.as_ref(), after).await,

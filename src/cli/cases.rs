@@ -33,7 +33,7 @@ pub struct Cases {
 
 impl Cases {
     pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let store = records::open(&super::local()?).await?;
+        let store = records::open(&super::local()?)?;
         if let Some(id) = self.case {
             let case = store.case(id).await?.ok_or_else(|| anyhow!("there is no {id}"))?;
             output.data(&case, || details(&case))?;

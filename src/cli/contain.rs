@@ -82,7 +82,7 @@ impl Contain {
             state: CaseState::Verified,
             patience: self.timeout.map(Duration::from_secs),
         };
-        let store = records::open(&local).await?;
+        let store = records::open(&local)?;
         told(output, wait(store.as_ref(), awaited).await?)
     }
 }

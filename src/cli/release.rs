@@ -10,10 +10,10 @@ use super::admin::Admin;
 use super::ask::Consent;
 use super::cases;
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, plain};
 use super::wait::{Awaited, Ended, Which, wait};
 use super::{records, words};
-use crate::case::{CaseId, CaseState};
+use crate::case::{Case, CaseId, CaseState};
 use crate::event::EventId;
 
 /// Release a case: unblock the accounts that Lockstep blocked, and no others
@@ -57,8 +57,15 @@ struct Accepted {
 impl Release {
     pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
         let local = super::local()?;
+        let store = records::open(&local)?;
+        let case = store.case(self.case).await?.ok_or_else(|| anyhow!("there is no {}", self.case))?;
+        if case.state == CaseState::Released {
+            output.say("released already");
+            output.data(&case, || cases::details(&case))?;
+            return Ok(Exit::Done);
+        }
         let admin = Admin::of(&local)?;
-        self.consent.obtain(&format!("Release {}?", self.case))?;
+        self.consent.obtain(&question(&case))?;
         let request = Request { reason: &self.reason, by: words::who() };
         let accepted: Accepted =
             admin.post(&format!("/api/v1/cases/{}/release", self.case), &request).await?;
@@ -73,9 +80,13 @@ impl Release {
             state: CaseState::Released,
             patience: Some(Duration::from_secs(self.timeout)),
         };
-        let store = records::open(&local).await?;
         told(output, wait(store.as_ref(), awaited).await?)
     }
+}
+
+fn question(case: &Case) -> String {
+    let person = case.display_name.clone().unwrap_or_else(|| case.subject.object.to_string());
+    plain(&format!("Release {person} ({} accounts, {})?", case.accounts.len(), case.reason.sentence()))
 }
 
 fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {

@@ -133,6 +133,7 @@ impl RabbitMq {
             prefetch: u16::try_from(prefetch).expect("clamped to 2000"),
             clock,
             current: current.clone(),
+            serial: 0,
         };
         stop.tasks.spawn(task.run(stop.consuming.clone()));
         stop.tasks.close();
