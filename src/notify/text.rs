@@ -93,7 +93,7 @@ fn headline(case: &Case, stage: Stage) -> String {
         Stage::UnderWay => format!("Requested: {whom}"),
         Stage::Late => format!("NOT verified in time: {whom}"),
         Stage::Verified => format!("{}: {whom}{}", done(case), verified_in(case)),
-        Stage::Releasing => format!("Releasing: {whom}, unblocked and being read back"),
+        Stage::Releasing => format!("Releasing: {whom}"),
         Stage::Released => format!("Released: {whom}"),
     }
 }

@@ -140,7 +140,7 @@ fn a_case_is_told_from_requested_to_released() {
         ..verified()
     };
     assert_snapshot!(said(&releasing), @r"
-    Releasing: 2 accounts of Adele Vance, unblocked and being read back
+    Releasing: 2 accounts of Adele Vance
     Who: Adele Vance
     Entra object id: 00000000-0000-0000-0000-000000000002
     Why: Risk high, at risk: leakedCredentials (told by risk)
