@@ -6,8 +6,9 @@ use clap::Args;
 use super::exit::{Exit, Failure};
 use super::output::{Output, plain, table};
 use super::records;
-use crate::case::{AccountProgress, BlockProgress, Case, CaseId};
+use crate::case::{Case, CaseId, Response};
 use crate::clock::{self, Timestamp};
+use crate::notify::text;
 use crate::store::WhichCases;
 
 /// List cases, or show one with its accounts and what is still open
@@ -56,7 +57,7 @@ fn list(cases: &[Case]) -> String {
     let rows = cases.iter().map(|case| {
         vec![
             case.id.to_string(),
-            case.state.word().to_owned(),
+            state(case),
             case.display_name.clone().unwrap_or_else(|| case.subject.object.to_string()),
             case.reason.sentence(),
             time(case.opened_at),
@@ -65,6 +66,15 @@ fn list(cases: &[Case]) -> String {
         ]
     });
     table(&["case", "state", "person", "reason", "opened", "verified after", "accounts"], rows)
+}
+
+/// A person whose sessions were ended can still sign in: a list must not read as if they were locked out.
+fn state(case: &Case) -> String {
+    let word = case.state.word();
+    match case.response {
+        Response::EndSessions if case.state.is_open() => format!("{word}, NOT blocked"),
+        _ => word.to_owned(),
+    }
 }
 
 /// Everything about one case, line by line.
@@ -82,9 +92,8 @@ pub fn details(case: &Case) -> String {
     lines.extend(case.restraint.map(|restraint| ("held back", restraint.sentence().to_owned())));
     lines.extend(times(case));
     lines.extend(case.released_because.clone().map(|why| ("released because", why)));
-    lines.extend(
-        case.accounts.iter().map(|(id, progress)| ("account", format!("{id}: {}", account(progress)))),
-    );
+    let accounts = text::accounts(case).into_iter();
+    lines.extend(accounts.map(|line| ("account", format!("{}: {}", line.account, line.words))));
     lines.extend(case.open.iter().map(|open| ("open", open.clone())));
     lines.push(("event", case.event.to_string()));
     let lines: Vec<String> = lines.iter().map(|(name, text)| format!("{name:<18}{}", plain(text))).collect();
@@ -103,24 +112,6 @@ fn times(case: &Case) -> Vec<(&'static str, String)> {
     lines.extend(case.exposed_until.map(|at| ("exposed until", format!("{} at the latest", time(at)))));
     lines.extend(case.released_at.map(|at| ("released", time(at))));
     lines
-}
-
-fn account(progress: &AccountProgress) -> String {
-    let block = match progress.block {
-        BlockProgress::NotWanted => "not to be blocked",
-        BlockProgress::Wanted => "block asked for",
-        BlockProgress::Ours => "blocked",
-        BlockProgress::Theirs => "blocked by somebody else, will not be released",
-        BlockProgress::Gone => "deleted in Auth0",
-    };
-    let ended =
-        progress.ended_by.map(|means| format!(", access ended by {}", means.word())).unwrap_or_default();
-    let open = if progress.open.is_empty() {
-        String::new()
-    } else {
-        format!("; open: {}", progress.open.join(", "))
-    };
-    format!("{block}{ended}{open}")
 }
 
 /// From the signal, or from its arrival when the source names no time.

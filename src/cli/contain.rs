@@ -75,7 +75,7 @@ impl Contain {
             output.data(&answer, || answer.case.to_string())?;
             return Ok(Exit::Done);
         }
-        output.say(format_args!("accepted as {}; waiting until it is proven", answer.case));
+        output.say(format_args!("accepted as event {}; waiting until it is proven", answer.event));
         let awaited = Awaited {
             event: accepted.event,
             which: Which::Of(self.person),

@@ -99,7 +99,13 @@ fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
             output.data(&case, || cases::details(&case))?;
             Err(Failure::Other(anyhow!("there is nothing to release: the case is {}", case.state.word())))
         }
-        Ended::TimeUp(_) => Err(Failure::TryLater(anyhow!("accepted, but not released in time; it goes on"))),
+        Ended::TimeUp(case) => {
+            let state = case.map_or("not found", |case| case.state.word());
+            let hint = "`lockstep cases CASE` shows what it waits for; in observe mode nothing is released";
+            Err(Failure::TryLater(anyhow!(
+                "accepted, but the case is {state} and not released in time: {hint}"
+            )))
+        }
         Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {reason}"))),
     }
 }

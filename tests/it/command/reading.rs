@@ -41,7 +41,7 @@ async fn cases_are_listed_and_shown_for_people_and_for_machines() {
     accepted          2026-03-02 08:00:02Z (2.0 s after the signal)
     verify by         2026-03-02 08:02:01Z
     exposed until     2026-03-02 10:00:00Z at the latest
-    account           waad|contoso|ann: blocked, access ended by revoke-access; open: 1 session
+    account           waad|contoso|ann: blocked, access ended by revoke-access; still open: 1 session
     open              Auth0 cannot be reached
     event             00000000-0000-0000-0000-000000000002
     "#);
