@@ -3,7 +3,7 @@
 //! Holds no secret: of a broker only host and port, of a webhook only whether it is on.
 
 use owo_colors::OwoColorize;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::config::{Config, Found, Role, Roles};
@@ -162,6 +162,10 @@ fn ingest_notes(config: &Config) -> Vec<String> {
     if on.is_empty() {
         return vec!["no webhook is on: only `lockstep contain` starts anything".to_owned()];
     }
+    let mut notes: Vec<String> = example_secrets(config)
+        .into_iter()
+        .map(|name| format!("{name} is the one of .env.example, which everybody knows: make your own"))
+        .collect();
     let route = |source: Source| match source {
         Source::Graph => Some("/webhooks/graph"),
         Source::Risk => Some("/webhooks/risk"),
@@ -170,5 +174,27 @@ fn ingest_notes(config: &Config) -> Vec<String> {
     };
     let sources =
         config.policy.contain.sources.keys().filter(|s| route(**s).is_some_and(|r| !on.contains(&r)));
-    sources.map(|s| format!("[contain.sources.{}] has no effect: its webhook is off", s.word())).collect()
+    notes
+        .extend(sources.map(|s| format!("[contain.sources.{}] has no effect: its webhook is off", s.word())));
+    notes
+}
+
+/// Secrets that were left as the example has them, where it is no longer the twin that is meant: anybody could sign.
+fn example_secrets(config: &Config) -> Vec<&'static str> {
+    const EXAMPLE: &str = include_str!("../../.env.example");
+    // Plain HTTP is accepted on this machine only.
+    let is_twin = config.work.as_ref().is_some_and(|work| work.auth0.url.scheme() == "http");
+    let Some(ingest) = config.ingest.as_ref().filter(|_| !is_twin) else { return Vec::new() };
+    let all = [
+        ("GRAPH_CLIENT_STATE", &ingest.graph_client_states),
+        ("RISK_WEBHOOK_SECRET", &ingest.risk_secrets),
+        ("AZURE_MONITOR_SECRET", &ingest.azure_monitor_secrets),
+    ];
+    let known = |secret: &SecretString| {
+        EXAMPLE
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .any(|(_, value)| value == secret.expose_secret())
+    };
+    all.into_iter().filter(|(_, secrets)| secrets.iter().any(known)).map(|(name, _)| name).collect()
 }
