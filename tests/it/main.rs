@@ -7,6 +7,7 @@ mod clients;
 mod command;
 mod conformance;
 mod contract;
+mod docs;
 mod door;
 mod harness;
 mod notices;
