@@ -16,7 +16,7 @@ const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
 const BACK_OFF: BackOff = BackOff { first: Duration::from_millis(200), most: Duration::from_secs(5) };
 
 /// How long a farewell may take before we leave without it.
-const CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
 
 pub(super) struct Dialer {
     /// Shown in the broker's list of connections.

@@ -53,8 +53,8 @@ fn properties(message_id: ShortString, enqueued_at: Timestamp) -> BasicPropertie
         .with_timestamp(u64::try_from(enqueued_at.as_second()).unwrap_or_default())
 }
 
-/// Names the session that a message came with; acknowledgements of another one mean nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Names the reading of one queue on one connection that a message came with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Session(pub(super) u64);
 
 /// Which queue of its lane a message came from.

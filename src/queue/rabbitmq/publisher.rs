@@ -132,14 +132,17 @@ enum Ended {
     /// We were told to stop, and everything in flight has been answered.
     Stopped,
     Lost(String),
-    /// The broker had nowhere to put a message.
-    Unroutable,
 }
 
-impl From<lapin::Error> for Ended {
-    fn from(error: lapin::Error) -> Ended {
-        Ended::Lost(error.to_string())
-    }
+/// What ends a flight; everything in it is in doubt then.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("{0}")]
+    Broker(#[from] lapin::Error),
+    #[error("{0}")]
+    Lost(String),
+    #[error("a message had no queue to go to")]
+    Unroutable,
 }
 
 pub(super) struct Task {
@@ -161,20 +164,14 @@ impl Task {
                 never = refuse(&mut self.requests, &self.link) => match never {},
             };
             let ended = self.session(&connection, &stop).await;
-            let reason = match ended {
-                Ended::Stopped => {
-                    dial::hang_up(&connection).await;
-                    break;
-                }
-                Ended::Lost(reason) => reason,
-                Ended::Unroutable => {
-                    self.ensure = Ensure::Declare;
-                    "a message had no queue to go to".to_owned()
-                }
-            };
-            self.dialer.lost();
-            down(&self.link, reason);
+            if let Ended::Lost(reason) = &ended {
+                down(&self.link, reason.clone());
+            }
             dial::hang_up(&connection).await;
+            match ended {
+                Ended::Stopped => break,
+                Ended::Lost(_) => self.dialer.lost(),
+            }
         }
         self.link.send_replace(Link::Closed);
     }
@@ -186,10 +183,9 @@ impl Task {
         let channel = tokio::select! {
             biased;
             () = stop.cancelled() => return Ended::Stopped,
-            opened = tokio::time::timeout(topology::ENSURE_WAIT_MAX, opening) => match opened {
-                Ok(Ok(channel)) => channel,
-                Ok(Err(error)) => return error.into(),
-                Err(_) => return Ended::Lost("the broker did not get to its queues in time".into()),
+            opened = opening => match opened {
+                Ok(channel) => channel,
+                Err(reason) => return Ended::Lost(reason),
             },
             never = refuse(&mut self.requests, &self.link) => match never {},
         };
@@ -197,17 +193,33 @@ impl Task {
         self.dialer.served();
         up(&self.link);
         let mut flight = Flight::new(channel);
-        let ended = flight.fly(&mut self.requests, &mut events, &self.link, stop).await;
-        flight.fail_all(&ended);
-        ended
+        match flight.fly(&mut self.requests, &mut events, &self.link, stop).await {
+            Ok(()) => Ended::Stopped,
+            Err(fault) => {
+                if let Fault::Unroutable = fault {
+                    self.ensure = Ensure::Declare;
+                }
+                let reason = fault.to_string();
+                // First, so that whoever learns of the failure does not find us ready.
+                down(&self.link, reason.clone());
+                flight.fail_all(&reason);
+                Ended::Lost(reason)
+            }
+        }
     }
 }
 
-async fn open(connection: &Connection, names: &Names, ensure: Ensure) -> Result<Channel, lapin::Error> {
+async fn open(connection: &Connection, names: &Names, ensure: Ensure) -> Result<Channel, String> {
     topology::ensure(connection, names, ensure).await?;
-    let channel = connection.create_channel().await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(channel)
+    let opening = async {
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(channel)
+    };
+    match tokio::time::timeout(topology::LOOK_WAIT_MAX, opening).await {
+        Ok(result) => result.map_err(|error: lapin::Error| error.to_string()),
+        Err(_) => Err("the broker did not open a channel in time".into()),
+    }
 }
 
 fn up(link: &watch::Sender<Link>) {
@@ -274,7 +286,7 @@ impl Flight {
         events: &mut (impl Stream<Item = Event> + Unpin),
         link: &watch::Sender<Link>,
         stop: &CancellationToken,
-    ) -> Ended {
+    ) -> Result<(), Fault> {
         let mut batch = Vec::with_capacity(WINDOW);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -294,19 +306,18 @@ impl Flight {
                 Some(first) = self.confirms.next() => self.conclude(first),
                 received = requests.recv_many(&mut batch, room), if room > 0 && !drained => {
                     drained = received == 0;
-                    batch.drain(..).try_for_each(|request| self.send(request))
+                    batch.drain(..).for_each(|request| self.send(request));
+                    Ok(())
                 }
                 _ = tick.tick() => self.check_waits(link),
             };
-            if let Err(ended) = step {
-                return ended;
-            }
+            step?;
         }
-        Ended::Stopped
+        Ok(())
     }
 
     /// Hands the messages to the socket in order; polling each publish once does that, and the rest of it waits.
-    fn send(&mut self, request: Request) -> Result<(), Ended> {
+    fn send(&mut self, request: Request) {
         self.serial += 1;
         let serial = self.serial;
         let waiting =
@@ -314,18 +325,14 @@ impl Flight {
         self.waiting.insert(serial, waiting);
         for message in request.messages {
             let mut confirming: Confirming = Box::pin(publish(self.channel.clone(), serial, message));
-            match (&mut confirming).now_or_never() {
-                None => self.confirms.push(confirming),
-                Some((_, Err(error))) => return Err(error.into()),
-                Some((_, Ok(_))) => return Err(Ended::Lost("the channel does not confirm".into())),
-            }
+            let done = (&mut confirming).now_or_never();
+            self.confirms.push(done.map_or(confirming, |done| Box::pin(std::future::ready(done))));
         }
-        Ok(())
     }
 
     /// Takes every confirm that is there before answering anybody: the client library may hang a returned message
     /// on a neighbour's confirm, so one return makes all of them doubtful.
-    fn conclude(&mut self, first: (u64, Result<Confirmation, lapin::Error>)) -> Result<(), Ended> {
+    fn conclude(&mut self, first: (u64, Result<Confirmation, lapin::Error>)) -> Result<(), Fault> {
         let mut answered = vec![judge(first)?];
         // Twice in a row, because the set yields once when it has polled everything that it holds.
         let mut empty = 0;
@@ -352,8 +359,10 @@ impl Flight {
         }
     }
 
-    fn hear(&mut self, event: Option<Event>, link: &watch::Sender<Link>) -> Result<(), Ended> {
+    fn hear(&mut self, event: Option<Event>, link: &watch::Sender<Link>) -> Result<(), Fault> {
         match event {
+            // Errors of channels come here too, also of the one that looked for a queue that was not there yet.
+            Some(Event::Error(_)) if self.channel.status().connected() => Ok(()),
             Some(Event::Error(error)) => Err(error.into()),
             Some(Event::ConnectionBlocked(reason)) => {
                 tracing::warn!(reason, "the broker takes no events: alarm");
@@ -369,21 +378,21 @@ impl Flight {
                 Ok(())
             }
             Some(_) => Ok(()),
-            None => Err(Ended::Lost("the connection is gone".into())),
+            None => Err(Fault::Lost("the connection is gone".into())),
         }
     }
 
-    fn check_waits(&mut self, link: &watch::Sender<Link>) -> Result<(), Ended> {
+    fn check_waits(&mut self, link: &watch::Sender<Link>) -> Result<(), Fault> {
         if let Some(since) = self.blocked_since {
             return match since.elapsed() > BLOCKED_WAIT_MAX {
-                true => Err(Ended::Lost(format!("blocked for {BLOCKED_WAIT_MAX:?}"))),
+                true => Err(Fault::Lost(format!("blocked for {BLOCKED_WAIT_MAX:?}"))),
                 false => Ok(()),
             };
         }
         let oldest = self.waiting.values().next();
         let waited = oldest.map_or(Duration::ZERO, |w| w.since.max(self.counting_from).elapsed());
         if waited > CONFIRM_WAIT_MAX {
-            return Err(Ended::Lost(format!("no confirm within {CONFIRM_WAIT_MAX:?}")));
+            return Err(Fault::Lost(format!("no confirm within {CONFIRM_WAIT_MAX:?}")));
         }
         let stalled = waited > STALLED_AFTER;
         link.send_if_modified(|link| match (&link, stalled) {
@@ -400,12 +409,7 @@ impl Flight {
         Ok(())
     }
 
-    fn fail_all(&mut self, ended: &Ended) {
-        let reason = match ended {
-            Ended::Stopped => "the queue is closing",
-            Ended::Lost(reason) => reason,
-            Ended::Unroutable => "a message had no queue to go to",
-        };
+    fn fail_all(&mut self, reason: &str) {
         for (_, waiting) in std::mem::take(&mut self.waiting) {
             let _ = waiting.reply.send(Err(Error::Unavailable(reason.to_owned())));
         }
@@ -427,12 +431,12 @@ async fn publish(
 }
 
 /// What a confirm means for its request, or that it ends the session.
-fn judge(confirm: (u64, Result<Confirmation, lapin::Error>)) -> Result<(u64, Result<(), Error>), Ended> {
+fn judge(confirm: (u64, Result<Confirmation, lapin::Error>)) -> Result<(u64, Result<(), Error>), Fault> {
     let (serial, result) = confirm;
     match result? {
         Confirmation::Ack(None) => Ok((serial, Ok(()))),
         Confirmation::Nack(None) => Ok((serial, Err(Error::Full("the broker refused to store it".into())))),
-        Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(Ended::Unroutable),
-        Confirmation::NotRequested => Err(Ended::Lost("the channel does not confirm".into())),
+        Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(Fault::Unroutable),
+        Confirmation::NotRequested => Err(Fault::Lost("the channel does not confirm".into())),
     }
 }

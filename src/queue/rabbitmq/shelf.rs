@@ -1,8 +1,9 @@
 //! What this process holds of one lane: messages that wait for a lease, that are leased, or that are not due yet.
 //!
-//! Everything on the shelf is unacknowledged on the broker and belongs to one session. When the session is lost, what
-//! waits is forgotten (the broker gives it out again) and what is leased is marked, so that its settlement means
-//! nothing; it still counts as in hand until its worker is done with it. One mutex, never held across a wait.
+//! Everything on the shelf is unacknowledged on the broker and belongs to the session in which its queue is read. When
+//! that is lost, what waits is forgotten (the broker gives it out again) and what is leased is marked, so that its
+//! settlement means nothing; it still counts as in hand until its worker is done with it. One mutex, never held across
+//! a wait.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -26,10 +27,9 @@ pub(super) struct Shelf {
 }
 
 struct Inner {
-    session: Option<Session>,
     closed: bool,
-    /// One queue per partition and one for what the broker gave up on, each in order of arrival.
-    waiting: Vec<VecDeque<Item>>,
+    /// One per partition and one for what the broker gave up on.
+    queues: Vec<Waiting>,
     /// Where the next lease looks first, so that every partition gets its turn.
     turn: usize,
     /// `None`: the session of this lease is lost.
@@ -37,6 +37,15 @@ struct Inner {
     /// Not due yet, by the time to look again.
     held: BTreeMap<(Timestamp, u64), Item>,
     next_receipt: u64,
+}
+
+/// One queue of the broker, as far as it is here.
+#[derive(Default)]
+struct Waiting {
+    /// The session in which it is read; nothing of another one is taken.
+    session: Option<Session>,
+    /// In order of arrival.
+    items: VecDeque<Item>,
 }
 
 /// What a receipt stands for.
@@ -55,9 +64,8 @@ pub(super) struct Counts {
 impl Shelf {
     pub(super) fn new(lane: Lane, in_hand_max: usize, held_max: usize) -> Shelf {
         let inner = Inner {
-            session: None,
             closed: false,
-            waiting: std::iter::repeat_with(VecDeque::new).take(PARTITIONS + 1).collect(),
+            queues: std::iter::repeat_with(Waiting::default).take(PARTITIONS + 1).collect(),
             turn: 0,
             leased: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -70,24 +78,34 @@ impl Shelf {
         self.inner.lock().expect("nothing panics while it holds the shelf")
     }
 
-    /// Only messages of `session` are taken from now on.
-    pub(super) fn open(&self, session: Session) {
-        self.lock().session = Some(session);
+    /// The queue `origin` is being read; only what comes in `session` is taken from now on.
+    pub(super) fn open(&self, origin: Origin, session: Session) {
+        self.forget(origin);
+        self.lock().queues[index(origin)].session = Some(session);
     }
 
-    /// The session is lost.
-    pub(super) fn forget(&self) {
+    /// The queue `origin` is not read any more.
+    pub(super) fn forget(&self, origin: Origin) {
         let mut inner = self.lock();
-        inner.session = None;
-        inner.waiting.iter_mut().for_each(VecDeque::clear);
-        inner.held.clear();
-        inner.leased.values_mut().for_each(|item| *item = None);
+        inner.queues[index(origin)] = Waiting::default();
+        inner.held.retain(|_, item| item.origin != origin);
+        for lease in inner.leased.values_mut() {
+            if lease.as_ref().is_some_and(|item| item.origin == origin) {
+                *lease = None;
+            }
+        }
+    }
+
+    /// No queue is read any more.
+    pub(super) fn forget_all(&self) {
+        (0..PARTITIONS).map(Origin::Partition).for_each(|origin| self.forget(origin));
+        self.forget(Origin::Dead);
     }
 
     /// No more leases, now or later; what is in hand goes back when the session ends.
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.forget();
+        self.forget_all();
         self.arrived.notify_waiters();
         // Whoever was about to wait finds this one.
         self.arrived.notify_one();
@@ -96,12 +114,12 @@ impl Shelf {
     /// Puts a message where a lease finds it, in its place.
     pub(super) fn put(&self, item: Item) {
         let mut inner = self.lock();
-        if inner.session != Some(item.session) {
+        let queue = &mut inner.queues[index(item.origin)];
+        if queue.session != Some(item.session) {
             return;
         }
-        let queue = &mut inner.waiting[index(item.origin)];
-        let place = queue.partition_point(|other| other.order < item.order);
-        queue.insert(place, item);
+        let place = queue.items.partition_point(|other| other.order < item.order);
+        queue.items.insert(place, item);
         drop(inner);
         self.arrived.notify_one();
     }
@@ -109,7 +127,7 @@ impl Shelf {
     /// Keeps a message until `wake`.
     pub(super) fn hold(&self, item: Item, wake: Timestamp) {
         let mut inner = self.lock();
-        if inner.session == Some(item.session) {
+        if inner.queues[index(item.origin)].session == Some(item.session) {
             inner.held.insert((wake, item.order), item);
         }
     }
@@ -157,7 +175,7 @@ impl Shelf {
         inner.next_receipt += 1;
         let (attempt, body) = (item.attempt, item.body());
         inner.leased.insert(id, Some(item));
-        if inner.leased.len() < self.in_hand_max && inner.waiting.iter().any(|queue| !queue.is_empty()) {
+        if inner.leased.len() < self.in_hand_max && inner.queues.iter().any(|queue| !queue.items.is_empty()) {
             self.arrived.notify_one();
         }
         Ok(Some(Delivery { receipt: Receipt { lane: self.lane, id }, attempt, body }))
@@ -177,7 +195,7 @@ impl Shelf {
 
     pub(super) fn counts(&self) -> Counts {
         let inner = self.lock();
-        let waiting = inner.waiting.iter().flatten();
+        let waiting = inner.queues.iter().flat_map(|queue| &queue.items);
         let all = || waiting.clone().chain(inner.leased.values().flatten()).chain(inner.held.values());
         Counts { events: all().count() as u64, oldest: all().filter_map(|item| item.enqueued_at).min() }
     }
@@ -185,10 +203,10 @@ impl Shelf {
 
 impl Inner {
     fn take_in_turn(&mut self) -> Option<Item> {
-        let queues = self.waiting.len();
+        let queues = self.queues.len();
         for step in 0..queues {
             let at = (self.turn + step) % queues;
-            if let Some(item) = self.waiting[at].pop_front() {
+            if let Some(item) = self.queues[at].items.pop_front() {
                 self.turn = (at + 1) % queues;
                 return Some(item);
             }

@@ -9,6 +9,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use crate::event::{About, Lane};
 
@@ -184,8 +185,11 @@ pub(super) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-/// How long [`ensure`] may take; the first declaration of the queues elects their leaders.
-pub(super) const ENSURE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long looking may take. A broker that is just starting may leave a question to a queue unanswered for ever while
+/// a fresh connection is answered at once, so patience is the wrong cure.
+pub(super) const LOOK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long declaring may take; every new queue elects its leader first.
+const DECLARE_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How a session makes sure of the topology.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,21 +200,23 @@ pub(super) enum Ensure {
     Declare,
 }
 
-/// Makes sure that everything is there.
-pub(super) async fn ensure(connection: &Connection, names: &Names, how: Ensure) -> Result<(), lapin::Error> {
+/// Makes sure that everything is there. An error is the sentence for the log.
+pub(super) async fn ensure(connection: &Connection, names: &Names, how: Ensure) -> Result<(), String> {
     if how == Ensure::Look {
-        match look(&connection.create_channel().await?, names).await {
-            Err(error) if is_not_found(&error) => {}
-            result => return result,
+        match timeout(LOOK_WAIT_MAX, look(connection, names)).await {
+            Ok(Err(error)) if is_not_found(&error) => {}
+            Ok(result) => return result.map_err(|error| error.to_string()),
+            Err(_) => return Err(format!("the broker did not find its queues within {LOOK_WAIT_MAX:?}")),
         }
     }
-    // The 404 closed the channel that asked.
-    let channel = connection.create_channel().await?;
-    declare(&channel, names).await?;
-    channel.close(200, "declared".into()).await
+    match timeout(DECLARE_WAIT_MAX, declare(connection, names)).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the broker did not declare the queues within {DECLARE_WAIT_MAX:?}")),
+    }
 }
 
-async fn look(channel: &Channel, names: &Names) -> Result<(), lapin::Error> {
+async fn look(connection: &Connection, names: &Names) -> Result<(), lapin::Error> {
+    let channel = connection.create_channel().await?;
     for (exchange, kind) in names.exchanges() {
         let passive = ExchangeDeclareOptions { passive: true, durable: true, ..Default::default() };
         channel.exchange_declare(exchange, kind, passive, FieldTable::default()).await?;
@@ -222,7 +228,9 @@ async fn look(channel: &Channel, names: &Names) -> Result<(), lapin::Error> {
     channel.close(200, "looked".into()).await
 }
 
-async fn declare(channel: &Channel, names: &Names) -> Result<(), lapin::Error> {
+/// On a channel of its own: a 404 has closed the one that looked.
+async fn declare(connection: &Connection, names: &Names) -> Result<(), lapin::Error> {
+    let channel = connection.create_channel().await?;
     for (exchange, kind) in names.exchanges() {
         let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
         channel.exchange_declare(exchange, kind, durable, FieldTable::default()).await?;
@@ -234,7 +242,7 @@ async fn declare(channel: &Channel, names: &Names) -> Result<(), lapin::Error> {
             .queue_bind(d.queue, d.exchange, d.routing_key, QueueBindOptions::default(), d.binding)
             .await?;
     }
-    Ok(())
+    channel.close(200, "declared".into()).await
 }
 
 fn is_not_found(error: &lapin::Error) -> bool {

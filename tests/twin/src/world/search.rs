@@ -8,6 +8,7 @@
 use super::World;
 use super::accounts::{Account, AccountId};
 use super::lucene::{ParseError, Query, folded, parse};
+use super::register::Register;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Index {
         }
     }
 
-    fn catch_up(&mut self, accounts: &HashMap<AccountId, Arc<Account>>) {
+    fn catch_up(&mut self, accounts: &Register) {
         if self.frozen || self.dirty.is_empty() {
             return;
         }
@@ -154,5 +155,55 @@ fn metadata_terms(path: &str, value: &Value, terms: &mut Vec<String>) {
         Value::String(text) if !text.is_empty() => terms.push(term(path, text)),
         Value::Bool(_) | Value::Number(_) => terms.push(term(path, &value.to_string())),
         Value::String(_) | Value::Null => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::Setup;
+    use crate::world::{AccountSeed, lucene};
+
+    fn seed(id: u32, key: u32) -> AccountSeed {
+        AccountSeed {
+            user_id: format!("auth0|{id}"),
+            connection: "db".into(),
+            email: Some(format!("P{key}@example.com")),
+            app_metadata: serde_json::json!({"a": {"b": [format!("v{key}"), 7]}})
+                .as_object()
+                .cloned()
+                .unwrap(),
+            ..AccountSeed::default()
+        }
+    }
+
+    /// Whatever happened before, the index finds what a walk through everybody finds.
+    #[test]
+    fn looking_up_finds_what_walking_finds() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut world = World::new(&Setup::default());
+        for step in 0..600 {
+            let (id, key) = (random.u32(..40), random.u32(..8));
+            let user_id = format!("auth0|{id}");
+            match (random.u32(..4), world.find_account(&user_id).is_some()) {
+                (0, true) => world.delete_account(&user_id),
+                (1, true) => world.block_account_by_admin(&user_id),
+                (_, true) => world.set_app_metadata(&user_id, "c", format!("v{key}").into()),
+                (_, false) => drop(world.add_account_raw(seed(id, key))),
+            }
+            let text = match step % 4 {
+                0 => format!("app_metadata.a.b:\"v{key}\" AND blocked:true"),
+                1 => format!("email:\"p{key}@EXAMPLE.com\" OR app_metadata.c:v{key}"),
+                2 => format!("(user_id:\"auth0|{id}\" OR app_metadata.a.b:7) AND app_metadata.c:v{key}"),
+                _ => format!("identities.user_id:\"{id}\""),
+            };
+            let query = lucene::parse(&text).expect("a query that is played");
+            let mut walked: Vec<AccountId> =
+                world.accounts().filter(|a| query.accepts(a)).map(|a| a.id.clone()).collect();
+            walked.sort_unstable();
+            let found = world.search(Some(&text)).expect("the same query");
+            let found: Vec<AccountId> = found.iter().map(|account| account.id.clone()).collect();
+            assert_eq!(found, walked, "step {step}: {text}");
+        }
     }
 }
