@@ -90,6 +90,9 @@ pub enum CaseState {
     Verified,
     /// Nothing was done on purpose: observe mode, a protected person, or a policy that only tells.
     NotActed,
+    /// To be given back: decided and on record; the unblocking has not been read back yet. Entra need not be heard again
+    /// for it, and only newer evidence turns it round.
+    Releasing,
     /// Given back: what we blocked is unblocked, or there was nothing of ours left to unblock.
     Released,
 }
@@ -101,13 +104,17 @@ impl CaseState {
             CaseState::Accepted => "accepted",
             CaseState::Verified => "verified",
             CaseState::NotActed => "not acted",
+            CaseState::Releasing => "releasing",
             CaseState::Released => "released",
         }
     }
 
     /// An open case has accounts that are, or are about to be, contained by us.
     pub fn is_open(self) -> bool {
-        matches!(self, CaseState::Requested | CaseState::Accepted | CaseState::Verified)
+        match self {
+            CaseState::Requested | CaseState::Accepted | CaseState::Verified | CaseState::Releasing => true,
+            CaseState::NotActed | CaseState::Released => false,
+        }
     }
 }
 
@@ -289,8 +296,10 @@ pub struct Case {
     pub accepted_at: Option<Timestamp>,
     pub verified_at: Option<Timestamp>,
     pub released_at: Option<Timestamp>,
-    /// Why it was released, for people.
+    /// Why it is, or was, released, for people.
     pub released_because: Option<String>,
+    /// The release answers all evidence up to this instant: when Entra cleared the risk, or the operator asked.
+    pub released_as_of: Option<Timestamp>,
     /// The read-back should have succeeded by then; afterwards people are paged and looking goes on.
     pub verify_by: Timestamp,
     /// When the last access token that may have been issued dies; `None` until it was computed.

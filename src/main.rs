@@ -1,3 +1,5 @@
-//! The `lockstep` program: parse arguments, hand over to [`lockstep::cli`]; nothing else.
+//! The `lockstep` program: hand the arguments over to [`lockstep::cli`]; nothing else.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    lockstep::cli::main()
+}

@@ -1,6 +1,25 @@
-//! Telling people.
+//! Telling people: what is said ([`text`]), and how it gets there ([`slack`]).
+//!
+//! A [`Notifier`] makes one attempt at a time and keeps nothing between attempts: what is owed, what was posted and when
+//! to try again is the worker's outbox. All its methods may be called from many tasks at once, wait at most the
+//! default [`crate::outbound::Timeouts`], and answer a failure with [`Error::what_now`] and with whether the message may have
+//! been posted all the same ([`Error::certainty`]). Nothing here decides *whether* people are told.
 
+pub mod message;
+pub mod slack;
+pub mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use secrecy::SecretString;
+
+use crate::clock::Timestamp;
+use crate::outbound::{Deps, SetupError, Trouble};
+use crate::retry::WhatNow;
+
+pub use message::{Message, Tag};
 
 /// Where to tell people; none is allowed, and said at start.
 #[derive(Debug, Clone)]
@@ -8,4 +27,157 @@ pub enum Settings {
     None,
     SlackBot { token: SecretString, channel: String, api_url: reqwest::Url },
     SlackWebhook { url: SecretString },
+}
+
+/// One way to tell people.
+#[async_trait]
+pub trait Notifier: Send + Sync + 'static {
+    /// The name under which the store keeps what is owed.
+    fn channel(&self) -> &'static str;
+
+    /// How a newer version of something already told reaches people.
+    fn follow_up(&self) -> FollowUp;
+
+    /// Says it anew. The handle changes the message later; `None` when there is no such thing.
+    async fn post(&self, message: &Message) -> Result<Option<Handle>, Error>;
+
+    /// Replaces what was said under `handle`. Repeating it is harmless.
+    async fn update(&self, handle: &Handle, message: &Message) -> Result<(), Error>;
+
+    /// Looks whether a message about `tag`'s topic was posted after `since`, in any version.
+    async fn find(&self, tag: &Tag, since: Timestamp) -> Result<Option<Found>, Error>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FollowUp {
+    /// The message is changed in place.
+    Update,
+    /// What was said stays; news is a message of its own.
+    NewMessage,
+}
+
+/// The vendor's name of a posted message, as the store keeps it (Slack: `channel/ts`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handle(String);
+
+impl Handle {
+    /// Any text; a notifier that cannot make sense of it answers [`Error::Gone`].
+    pub fn new(text: impl Into<String>) -> Handle {
+        Handle(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A message of ours that was there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub handle: Handle,
+    /// The version it says.
+    pub version: u64,
+}
+
+/// Why people could not be told. Never carries a token, a webhook's URL or the text of a message.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Our token, our rights or the channel: only a person can mend it.
+    #[error("refused with `{0}`: check the token, its scopes and that the app is in the channel")]
+    Refused(Word),
+    /// The message itself; the same message will be refused again.
+    #[error("the message was refused with `{word}`{}", pointer.as_ref().map(|p| format!(" at {p}")).unwrap_or_default())]
+    Unfit { word: Word, pointer: Option<String> },
+    /// The message to change is not there any more, or may not be changed any more.
+    #[error("the posted message cannot be changed any more (`{0}`)")]
+    Gone(Word),
+    #[error("asked to wait until {0}")]
+    Throttled(Timestamp),
+    /// The way there or back: nothing was sent, or the reply was lost.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+    /// The vendor failed half-way: "some aspect of the operation may have succeeded".
+    #[error("the vendor failed (`{0}`)")]
+    Failed(Word),
+    /// This way of telling, or this token, cannot do that at all.
+    #[error("cannot {0}")]
+    Unsupported(&'static str),
+}
+
+/// Whether the message may have been posted although the attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    NotPosted,
+    Unknown,
+}
+
+impl Error {
+    pub fn what_now(&self) -> WhatNow {
+        match self {
+            Error::Refused(_) => WhatNow::AskHuman,
+            Error::Unfit { .. } | Error::Gone(_) | Error::Unsupported(_) => WhatNow::GiveUp,
+            Error::Throttled(until) => WhatNow::RetryAt(*until),
+            Error::Trouble(_) | Error::Failed(_) => WhatNow::BackOff,
+        }
+    }
+
+    pub fn certainty(&self) -> Certainty {
+        match self {
+            Error::Trouble(Trouble::NotSent(_)) => Certainty::NotPosted,
+            Error::Trouble(_) | Error::Failed(_) => Certainty::Unknown,
+            _ => Certainty::NotPosted,
+        }
+    }
+}
+
+/// A vendor's error word or HTTP status, bounded, so that it may be logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(String);
+
+impl Word {
+    /// The longest error word known has 40 characters.
+    const CHARS_MAX: usize = 64;
+
+    /// Keeps what looks like an error word; anything else could be a page of a proxy or a name.
+    pub fn read(text: &str) -> Word {
+        let looks = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        match !text.is_empty() && text.len() <= Word::CHARS_MAX && text.chars().all(looks) {
+            true => Word(text.to_owned()),
+            false => Word("unreadable".to_owned()),
+        }
+    }
+
+    pub fn status(status: u16) -> Word {
+        Word(format!("status_{status}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Makes the notifier that the settings name; `None` when nobody is to be told.
+///
+/// # Errors
+/// When an address is neither HTTPS nor on this machine.
+pub fn connect(settings: &Settings, deps: &Deps) -> Result<Option<Arc<dyn Notifier>>, SetupError> {
+    Ok(match settings {
+        Settings::None => None,
+        Settings::SlackBot { token, channel, api_url } => {
+            Some(Arc::new(slack::Bot::new(token.clone(), channel.clone(), api_url.clone(), deps)?))
+        }
+        Settings::SlackWebhook { url } => Some(Arc::new(slack::Webhook::new(url, deps)?)),
+    })
 }

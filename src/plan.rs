@@ -53,15 +53,15 @@ pub fn plan(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
 
 fn follow(stance: stance::Stance, snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     match (&snapshot.case, stance) {
-        (Some(case), stance::Stance::Release { because }) => {
-            release::continue_release(snapshot, case, because, now)
+        (Some(case), stance::Stance::Release { because, as_of }) => {
+            release::continue_release(snapshot, case, because, as_of, now)
         }
         (Some(case), stance::Stance::Contain(wanted)) => {
             contain::continue_case(snapshot, &contain::escalate(case, wanted), now)
         }
         (Some(case), _) => contain::continue_case(snapshot, case, now),
         (None, stance::Stance::Contain(wanted)) => contain::open_case(snapshot, policy, wanted, now),
-        (None, stance::Stance::Release { because }) => Plan::nothing(because),
+        (None, stance::Stance::Release { because, .. }) => Plan::nothing(because),
         (None, stance::Stance::Leave { why }) => Plan::nothing(why),
     }
 }

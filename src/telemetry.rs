@@ -84,6 +84,7 @@ pub struct Metrics {
     vendor_budget_remaining: Family<BudgetLabels, FloatGauge>,
     unverified_containments: Gauge,
     brake_held: Gauge,
+    policy_refused: Gauge,
 }
 
 impl Metrics {
@@ -99,6 +100,7 @@ impl Metrics {
             vendor_budget_remaining: Family::default(),
             unverified_containments: Gauge::default(),
             brake_held: Gauge::default(),
+            policy_refused: Gauge::default(),
             registry: Registry::default(),
         };
         let m = &metrics;
@@ -127,6 +129,11 @@ impl Metrics {
             m.unverified_containments.clone(),
         );
         registry.register("brake_held", "1 while the contain brake is on", m.brake_held.clone());
+        registry.register(
+            "policy_refused",
+            "1 while the policy file has mistakes and an older policy holds",
+            m.policy_refused.clone(),
+        );
         Arc::new(Metrics { registry, ..metrics })
     }
 
@@ -168,6 +175,10 @@ impl Metrics {
 
     pub fn unverified_containments(&self, count: u64) {
         self.unverified_containments.set(count.try_into().unwrap_or(i64::MAX));
+    }
+
+    pub fn policy_refused(&self, refused: u32) {
+        self.policy_refused.set(i64::from(refused));
     }
 
     pub fn brake_held(&self, held: u32) {

@@ -1,19 +1,68 @@
 //! The loop: lease, observe, plan, check, apply, read back, audit, ack.
+//!
+//! One dispatcher per lane ([`lane`]) leases deliveries and starts looks: one person at a time, many people at once,
+//! and what arrives for a person who is being looked at waits and becomes the next single look. A look ([`look`])
+//! reads both sides afresh ([`observe`]), plans, writes the case down *before* the first write to Auth0, applies, and
+//! looks again until the plan has nothing left: the read-back is the same path as the decision.
+//!
+//! * The sync lane has no writer. It finds who must be contained and hands them to the contain lane.
+//! * A delivery is settled only when what it asked for is done, or written down as a dead letter, or put back with a
+//!   time. So a kill at any instruction leads to another look, and another look is harmless.
+//! * Trouble with a vendor costs no attempts: the lane pauses. Trouble with an event does: past
+//!   [`Settings::attempts_max`] it becomes a dead letter with the reason.
+//! * If the store cannot be written, containment goes on, and the delivery comes again until it is on record.
+
+mod dead;
+mod lane;
+mod look;
+pub mod notices;
+mod observe;
+mod record;
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth0;
+use crate::clock::SharedClock;
+use crate::entra;
+use crate::event::Lane;
+use crate::policy::{Mode, Policy};
+use crate::queue::Queue;
+use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// How the worker is run.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub mode: Mode,
-    /// People handled at a time, in the contain lane and in the sync lane each.
+    /// People looked at at a time, in each lane.
     pub concurrency: usize,
     /// Attempts that fail by the event's own fault before it becomes a dead letter.
     pub attempts_max: u32,
 }
 
-/// `LOCKSTEP_MODE`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Compute and show everything, write nothing.
-    Observe,
-    Enforce,
+/// What every look shares.
+#[derive(Clone)]
+pub struct Deps {
+    pub queue: Arc<dyn Queue>,
+    pub store: Arc<dyn Store>,
+    pub entra: entra::Client,
+    pub auth0: auth0::Client,
+    pub policy: watch::Receiver<Arc<Policy>>,
+    pub clock: SharedClock,
+    pub metrics: Arc<Metrics>,
+    /// Woken when something is newly owed to people.
+    pub owed: Arc<Notify>,
+    /// The notifiers that are configured; each owes every case once.
+    pub channels: Vec<&'static str>,
+}
+
+/// Works both lanes until `shutdown`, then finishes what is in hand.
+pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) {
+    let contain =
+        lane::Dispatcher::new(Lane::Contain, look::Looker::new(&deps, &settings, Lane::Contain), &settings);
+    let sync = lane::Dispatcher::new(Lane::Sync, look::Looker::new(&deps, &settings, Lane::Sync), &settings);
+    tokio::join!(contain.run(shutdown.clone()), sync.run(shutdown));
 }

@@ -55,6 +55,7 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, wanted: Wanted, no
         verified_at: None,
         released_at: None,
         released_because: None,
+        released_as_of: None,
         verify_by: clock::after(now, Duration::from_secs(policy.contain.verify_within_seconds)),
         exposed_until: None,
     };
@@ -121,6 +122,7 @@ pub(super) fn continue_case(snapshot: &Snapshot, case: &Case, now: Timestamp) ->
     let mut actions = Vec::new();
     case.display_name = case.display_name.take().or_else(|| display_name(&snapshot.directory));
     case.open.clear();
+    (case.released_because, case.released_as_of) = (None, None);
     match &snapshot.accounts_seen {
         AccountsSeen::All => continue_accounts(snapshot, &mut case, now, &mut actions),
         AccountsSeen::LinkedOnly(why) => {

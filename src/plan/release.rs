@@ -1,4 +1,7 @@
 //! What a release still needs: unblock what carries our stamp, and nothing else.
+//!
+//! The decision is saved as *releasing* before the first write, so that the read-back does not depend on hearing Entra
+//! a second time.
 
 use std::time::Duration;
 
@@ -12,8 +15,20 @@ use crate::snapshot::{AccountsSeen, Snapshot};
 const RELEASE_AGAIN: Duration = Duration::from_millis(200);
 
 /// Released when no account carries the stamp of this case any more: read back, like a containment.
-pub(super) fn continue_release(snapshot: &Snapshot, case: &Case, because: String, now: Timestamp) -> Plan {
-    let mut case = case.clone();
+pub(super) fn continue_release(
+    snapshot: &Snapshot,
+    case: &Case,
+    because: String,
+    as_of: Timestamp,
+    now: Timestamp,
+) -> Plan {
+    let mut case = Case {
+        state: CaseState::Releasing,
+        released_because: Some(because),
+        released_as_of: Some(as_of),
+        open: Vec::new(),
+        ..case.clone()
+    };
     if let AccountsSeen::Unread(why) | AccountsSeen::LinkedOnly(why) = &snapshot.accounts_seen {
         case.open = vec![format!("release waits, Auth0 could not be read: {why}")];
         return Plan {
@@ -35,8 +50,6 @@ pub(super) fn continue_release(snapshot: &Snapshot, case: &Case, because: String
     }
     case.state = CaseState::Released;
     case.released_at = Some(now);
-    case.released_because = Some(because);
-    case.open.clear();
     case.accounts.values_mut().for_each(|account| account.open.clear());
     Plan { case: Some(case), actions, held: Vec::new(), next: Next::Settled }
 }

@@ -11,8 +11,14 @@ use crate::snapshot::{Directory, Enabled, Risk, RiskView, Snapshot};
 
 pub(super) enum Stance {
     Contain(Wanted),
-    Release { because: String },
-    Leave { why: String },
+    /// `as_of`: evidence up to this instant is answered by the release.
+    Release {
+        because: String,
+        as_of: Timestamp,
+    },
+    Leave {
+        why: String,
+    },
 }
 
 /// Why, and how far, a person should be contained.
@@ -26,18 +32,17 @@ pub(super) struct Wanted {
 }
 
 pub(super) fn decide(snapshot: &Snapshot, policy: &Policy) -> Stance {
-    if let Some(because) = asked_to_release(snapshot) {
-        return Stance::Release { because };
+    if let Some(release) = asked_to_release(snapshot) {
+        return release;
     }
     if let Some(wanted) = asked_to_contain(snapshot).or_else(|| gone_from_entra(snapshot, policy)) {
         return or_ignore(wanted);
     }
     match at_risk(snapshot, policy) {
         AtRisk::Yes(wanted) => or_ignore(wanted),
-        AtRisk::No(why) => match cleared(snapshot, policy) {
-            Some(because) => Stance::Release { because },
-            None => Stance::Leave { why },
-        },
+        AtRisk::No(why) => {
+            releasing(snapshot).or_else(|| cleared(snapshot, policy)).unwrap_or(Stance::Leave { why })
+        }
     }
 }
 
@@ -54,14 +59,21 @@ fn or_ignore(wanted: Wanted) -> Stance {
 }
 
 /// A release names its case, so that one that comes late cannot release a later containment.
-fn asked_to_release(snapshot: &Snapshot) -> Option<String> {
+fn asked_to_release(snapshot: &Snapshot) -> Option<Stance> {
     let open = snapshot.case.as_ref()?;
     snapshot.asks.iter().find_map(|ask| match &ask.kind {
         EventKind::ReleaseRequested { by, case, reason } if *case == open.id => {
-            Some(format!("released by {by}: {reason}"))
+            Some(Stance::Release { because: format!("released by {by}: {reason}"), as_of: ask.received_at })
         }
         _ => None,
     })
+}
+
+/// A release that was decided goes on, whether or not Entra can be heard again.
+fn releasing(snapshot: &Snapshot) -> Option<Stance> {
+    let case = snapshot.case.as_ref().filter(|case| case.state == CaseState::Releasing)?;
+    let because = case.released_because.clone().unwrap_or_default();
+    Some(Stance::Release { because, as_of: case.released_as_of? })
 }
 
 fn asked_to_contain(snapshot: &Snapshot) -> Option<Wanted> {
@@ -138,6 +150,9 @@ fn weigh(snapshot: &Snapshot, policy: &Policy, ask: &Event, evidence: &RiskEvide
 /// What an event asks can be answered by Graph alone, and Graph has not been heard. Such an event must not be settled:
 /// a deletion nobody confirmed, a risk whose level the alert did not tell, a release nobody confirmed.
 pub(super) fn unheard(snapshot: &Snapshot) -> Option<String> {
+    if snapshot.case.as_ref().is_some_and(|case| case.state == CaseState::Releasing) {
+        return None;
+    }
     let directory = match &snapshot.directory {
         Directory::Unread(why) => Some(why),
         Directory::Present(_) | Directory::SoftDeleted(_) | Directory::Missing => None,
@@ -176,13 +191,17 @@ fn overtaken(snapshot: &Snapshot, seen_at: Timestamp) -> Option<String> {
     {
         return Some(format!("Entra says {} since {updated_at}, after this alert", state.word()));
     }
-    let closed = snapshot.last_closed.as_ref().filter(|case| case.state == CaseState::Released)?;
-    let released_at = closed.released_at.filter(|released_at| *released_at >= seen_at)?;
-    Some(format!("{} was released at {released_at}, after this alert", closed.id))
+    let given_back = snapshot.case.iter().chain(&snapshot.last_closed);
+    given_back.filter(|case| matches!(case.state, CaseState::Releasing | CaseState::Released)).find_map(
+        |case| {
+            let as_of = case.released_as_of.filter(|as_of| *as_of >= seen_at)?;
+            Some(format!("{} was released as of {as_of}, after this alert", case.id))
+        },
+    )
 }
 
 /// The reason of the open case no longer holds, and Entra has said so itself.
-fn cleared(snapshot: &Snapshot, policy: &Policy) -> Option<String> {
+fn cleared(snapshot: &Snapshot, policy: &Policy) -> Option<Stance> {
     let case = snapshot.case.as_ref()?;
     if policy.contain.release_when_cleared == ReleaseWhenCleared::No {
         return None;
@@ -194,25 +213,28 @@ fn cleared(snapshot: &Snapshot, policy: &Policy) -> Option<String> {
     }
 }
 
-fn risk_cleared(snapshot: &Snapshot, case: &Case, evidence: &RiskEvidence) -> Option<String> {
+fn risk_cleared(snapshot: &Snapshot, case: &Case, evidence: &RiskEvidence) -> Option<Stance> {
     let RiskView::Known(Risk { state, updated_at: Some(updated_at), .. }) = snapshot.risk else {
         return None;
     };
     let seen_at = evidence.detected_at.unwrap_or(case.received_at);
     let is_back = !matches!(snapshot.directory, Directory::Unread(_) | Directory::Missing);
+    let because = format!("Entra says that the risk is {}", state.word());
     (state.is_cleared() && updated_at >= seen_at && is_back)
-        .then(|| format!("Entra says that the risk is {}", state.word()))
+        .then_some(Stance::Release { because, as_of: updated_at })
 }
 
 /// Enabled or restored, and not at risk by the latest reading: a risk that could not be read keeps the case open.
-fn back_in_entra(snapshot: &Snapshot) -> Option<String> {
+fn back_in_entra(snapshot: &Snapshot) -> Option<Stance> {
     let Directory::Present(person) = &snapshot.directory else { return None };
     let safe = match &snapshot.risk {
         RiskView::NotListed => true,
         RiskView::Known(risk) => risk.state.is_cleared() || risk.state == RiskState::None,
         RiskView::Unread(_) => false,
     };
-    (person.enabled == Enabled::Yes && safe).then(|| "the account is enabled in Entra again".into())
+    let as_of = snapshot.asks.iter().map(|ask| ask.received_at).max()?;
+    let because = "the account is enabled in Entra again".into();
+    (person.enabled == Enabled::Yes && safe).then_some(Stance::Release { because, as_of })
 }
 
 impl Wanted {

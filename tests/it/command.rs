@@ -1,1 +1,9 @@
-//! command
+//! The built program as a stranger meets it: help, exit codes, mistakes all at once, no prompt and no secret.
+
+mod configuration;
+mod help;
+mod program;
+mod reading;
+mod samples;
+mod service;
+mod writing;

@@ -1,0 +1,109 @@
+//! What can go wrong with Auth0, and what now.
+
+use crate::outbound::{SetupError, Trouble};
+use crate::retry::WhatNow;
+
+/// A failed request to the Management API or its token endpoint. Shows our word for the operation, the status and the
+/// vendor's code, never its text, which may quote what was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("auth0 {operation}: {trouble}")]
+    Trouble { operation: &'static str, effect: Effect, trouble: Trouble },
+    /// The tenant's plan does not include the call.
+    #[error("auth0 {operation}: not in the tenant's plan ({status} {code})")]
+    NotInPlan { operation: &'static str, status: u16, code: String },
+    /// The account does not exist (any more).
+    #[error("auth0 {operation}: the account does not exist")]
+    Gone { operation: &'static str },
+    #[error("auth0 {operation}: {status} {code} (needs {needs})")]
+    Forbidden { operation: &'static str, needs: &'static str, status: u16, code: String },
+    #[error("auth0 {operation}: {status} {code}")]
+    Refused { operation: &'static str, status: u16, code: String },
+    /// A search found more than can belong to one person.
+    #[error("auth0 {operation}: {found} hits, more than {most} accounts of one person are not believed")]
+    TooMany { operation: &'static str, found: u64, most: usize },
+    /// The id cannot be put into an address. Nothing was sent.
+    #[error("auth0 {operation}: not an account id")]
+    NotAnId { operation: &'static str },
+    /// The token endpoint refused our credentials.
+    #[error(
+        "auth0 token: {status} {code}: the credentials, or the application's grant for the Management API, are not accepted"
+    )]
+    Credentials { status: u16, code: String },
+}
+
+/// Whether a request changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Read,
+    Write,
+}
+
+impl Error {
+    pub fn what_now(&self) -> WhatNow {
+        match self {
+            Error::Trouble { trouble, .. } => trouble.what_now(),
+            Error::Gone { .. } | Error::Refused { .. } | Error::NotAnId { .. } => WhatNow::GiveUp,
+            Error::Setup(_)
+            | Error::NotInPlan { .. }
+            | Error::Forbidden { .. }
+            | Error::TooMany { .. }
+            | Error::Credentials { .. } => WhatNow::AskHuman,
+        }
+    }
+
+    /// A write may have been carried out although no good answer came: read back before trying again.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Error::Trouble { effect: Effect::Write, trouble, .. } if trouble.leaves_outcome_open())
+    }
+
+    /// Auth0 answered that the account does not exist.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Error::Gone { .. })
+    }
+
+    /// The tenant's plan does not include this call: another means must be tried.
+    pub fn is_not_in_plan(&self) -> bool {
+        matches!(self, Error::NotInPlan { .. })
+    }
+
+    /// Unreachable, failing or throttling: this passes without anybody doing anything.
+    pub fn is_vendor_away(&self) -> bool {
+        matches!(self, Error::Trouble { trouble, .. } if trouble.is_vendor_away())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::http::Cause;
+
+    fn trouble(effect: Effect, trouble: Trouble) -> Error {
+        Error::Trouble { operation: "user.patch", effect, trouble }
+    }
+
+    #[test]
+    fn only_a_write_that_may_have_arrived_is_unknown() {
+        let lost = Trouble::NoReply(Cause::Reset);
+        assert!(trouble(Effect::Write, lost).is_outcome_unknown());
+        assert!(!trouble(Effect::Read, lost).is_outcome_unknown());
+        assert!(!trouble(Effect::Write, Trouble::NotSent(Cause::Refused)).is_outcome_unknown());
+        assert!(trouble(Effect::Write, Trouble::Failed { status: 502 }).is_outcome_unknown());
+        assert!(
+            !trouble(Effect::Write, Trouble::Throttled { status: 429, until: None }).is_outcome_unknown()
+        );
+    }
+
+    #[test]
+    fn a_plan_limit_is_for_a_person_and_for_another_means() {
+        let refused = Error::NotInPlan {
+            operation: "user.revoke_access",
+            status: 403,
+            code: "insufficient_entitlement".into(),
+        };
+        assert!(refused.is_not_in_plan() && !refused.is_vendor_away());
+        assert_eq!(refused.what_now(), WhatNow::AskHuman);
+    }
+}

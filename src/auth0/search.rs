@@ -1,0 +1,90 @@
+//! Finding accounts by who they belong to. Auth0's search is eventually consistent (Auth0, List and Search Users), so
+//! it finds accounts and never proves anything about them: every hit is checked here, and read by id by the caller.
+
+use crate::auth0::Error;
+use crate::auth0::call::{Caller, NotFound, Operation, Request};
+use crate::auth0::wire::{OffsetPage, User};
+use crate::case::AccountId;
+use crate::event::ObjectId;
+
+const SEARCH: Operation = Operation { word: "users.search", needs: "read:users", not_found: NotFound::Odd };
+
+/// Accounts of one person beyond this are a search gone wrong, not a person.
+const HITS_MAX: usize = 100;
+/// Fifty users reduced to three fields stay far below the body limit, app_metadata included.
+const PER_PAGE: usize = 50;
+/// Auth0 may answer with shorter pages than were asked for; the last one is known by the total, not by its length.
+const PAGES_MAX: usize = 10;
+
+/// Every account of an Entra object: by a `waad` identity in both forms that occur, by SCIM's external id, or by the
+/// id that we have written. Never by e-mail.
+pub(super) async fn accounts_of(caller: &Caller, object: ObjectId) -> Result<Vec<AccountId>, Error> {
+    let mut terms = vec![
+        term("identities.user_id", &object.to_string()),
+        term("app_metadata.external_id", &object.to_string()),
+        term("app_metadata.lockstep.entra_object_id", &object.to_string()),
+    ];
+    if let Some(connection) = &caller.shared.connection {
+        terms.push(term("identities.user_id", &format!("{connection}|{object}")));
+    }
+    let hits = search(caller, &terms.join(" OR ")).await?;
+    let of_the_person = hits.into_iter().filter(|user| user.is_of(object));
+    let mut accounts: Vec<_> = of_the_person.filter_map(|user| AccountId::read(&user.user_id)).collect();
+    accounts.sort();
+    accounts.dedup();
+    Ok(accounts)
+}
+
+/// The account that `id` was linked into: a linked account's own id answers 404 (Auth0, User Account Linking).
+pub(super) async fn holder_of(caller: &Caller, id: &AccountId) -> Result<Option<AccountId>, Error> {
+    let Some((_, own)) = id.as_str().split_once('|') else { return Ok(None) };
+    let hits = search(caller, &term("identities.user_id", own)).await?;
+    Ok(hits.iter().find(|user| user.has_absorbed(id)).and_then(|user| AccountId::read(&user.user_id)))
+}
+
+async fn search(caller: &Caller, query: &str) -> Result<Vec<User>, Error> {
+    let too_many = |found| Error::TooMany { operation: SEARCH.word, found, most: HITS_MAX };
+    let mut found = Vec::new();
+    for page in 0..PAGES_MAX {
+        let request = request(query, page);
+        let answer = caller.call(&request).await?;
+        let listed: OffsetPage<User> = answer.json().map_err(|why| request.misfit(&answer, why))?;
+        let (users, total) = listed.into_parts();
+        let empty = users.is_empty();
+        found.extend(users);
+        let expected = total.unwrap_or_default().max(found.len() as u64);
+        if expected > HITS_MAX as u64 {
+            return Err(too_many(expected));
+        }
+        if empty || total.is_some_and(|total| found.len() as u64 >= total) {
+            return Ok(found);
+        }
+    }
+    Err(too_many(found.len() as u64))
+}
+
+fn request(query: &str, page: usize) -> Request {
+    Request::get(SEARCH, "/users")
+        .query("q", query)
+        .query("search_engine", "v3")
+        .query("fields", "user_id,identities,app_metadata")
+        .query("include_fields", true)
+        .query("include_totals", true)
+        .query("page", page)
+        .query("per_page", PER_PAGE)
+}
+
+/// One Lucene term, its value quoted.
+fn term(field: &str, value: &str) -> String {
+    format!("{field}:\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_cannot_leave_its_quotes() {
+        assert_eq!(term("identities.user_id", r#"a" OR b:"\"#), r#"identities.user_id:"a\" OR b:\"\\""#);
+    }
+}

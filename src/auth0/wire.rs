@@ -1,0 +1,188 @@
+//! The shapes of the Management API's answers, reduced to what is used.
+//!
+//! Lenient on purpose: real answers carry fields that Auth0's own schemas forbid, and lists come bare or wrapped.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::case::{AccountId, CaseId};
+use crate::clock::{self, Timestamp};
+use crate::event::ObjectId;
+use crate::outbound::http::Answer;
+use crate::snapshot::{Blocked, Stamp};
+
+/// First-level key of `app_metadata` that Lockstep alone writes: nested objects are replaced whole, and there is no
+/// conditional write (Auth0, Manage Metadata Using the Management API).
+pub(super) const OUR_KEY: &str = "lockstep";
+
+/// A user as far as blocking goes.
+#[derive(Debug, Deserialize)]
+pub(super) struct User {
+    pub(super) user_id: String,
+    /// Absent until an administrator has blocked or unblocked the user once.
+    #[serde(default)]
+    blocked: Option<bool>,
+    #[serde(default)]
+    app_metadata: Value,
+    #[serde(default)]
+    identities: Vec<Identity>,
+}
+
+/// One of the identities that are linked into a user; the first is the user's own.
+#[derive(Debug, Deserialize)]
+pub(super) struct Identity {
+    provider: String,
+    /// Without the provider in front. Numbers occur with social providers.
+    user_id: Value,
+}
+
+impl User {
+    pub(super) fn blocked(&self) -> Blocked {
+        if self.blocked == Some(true) { Blocked::Yes } else { Blocked::No }
+    }
+
+    /// Our mark of a block. What we leave behind after a release names no case and is none.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let case: CaseId = self.app_metadata.get(OUR_KEY)?.get("case")?.as_str()?.parse().ok()?;
+        Some(Stamp { case })
+    }
+
+    /// Whether this account belongs to the Entra object: by what SCIM or we have written, or by a `waad` identity.
+    pub(super) fn is_of(&self, object: ObjectId) -> bool {
+        let named =
+            |value: Option<&Value>| value.and_then(Value::as_str).is_some_and(|text| names(text, object));
+        let ours = self.app_metadata.get(OUR_KEY).and_then(|ours| ours.get("entra_object_id"));
+        named(self.app_metadata.get("external_id"))
+            || named(ours)
+            || self.identities.iter().any(|identity| identity.is_entra_object(object))
+    }
+
+    /// Whether another account was linked into this one.
+    pub(super) fn has_absorbed(&self, id: &AccountId) -> bool {
+        self.user_id != id.as_str()
+            && self.identities.iter().any(|identity| identity.full_id() == id.as_str())
+    }
+}
+
+impl Identity {
+    /// Both forms that were seen: `waad|{object id}` and `waad|{connection}|{object id}`.
+    fn is_entra_object(&self, object: ObjectId) -> bool {
+        let own = self.own_id();
+        let last = own.rsplit('|').next().unwrap_or_default();
+        self.provider == "waad" && names(last, object)
+    }
+
+    fn full_id(&self) -> String {
+        format!("{}|{}", self.provider, self.own_id())
+    }
+
+    fn own_id(&self) -> String {
+        match &self.user_id {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn names(text: &str, object: ObjectId) -> bool {
+    text.eq_ignore_ascii_case(&object.to_string())
+}
+
+/// A list by checkpoint (`sessions`, `tokens`).
+#[derive(Debug, Deserialize)]
+pub(super) struct CheckpointPage {
+    #[serde(alias = "sessions", alias = "tokens")]
+    pub(super) items: Vec<Value>,
+    /// Absent on the last page.
+    #[serde(default)]
+    pub(super) next: Option<String>,
+}
+
+/// A list by page number: wrapped with its total, or a bare array.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OffsetPage<T> {
+    Wrapped {
+        total: u64,
+        #[serde(alias = "users", alias = "grants", alias = "device_credentials", alias = "resource_servers")]
+        items: Vec<T>,
+    },
+    Bare(Vec<T>),
+}
+
+impl<T> OffsetPage<T> {
+    /// The items of this page and, where told, how many there are in all.
+    pub(super) fn into_parts(self) -> (Vec<T>, Option<u64>) {
+        match self {
+            OffsetPage::Wrapped { total, items } => (items, Some(total)),
+            OffsetPage::Bare(items) => (items, None),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DeviceCredential {
+    pub(super) id: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ResourceServer {
+    #[serde(default)]
+    pub(super) token_lifetime: Option<u64>,
+}
+
+/// `{"statusCode":404,"error":"Not Found","message":"…","errorCode":"inexistent_user"}`; `errorCode` may be absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ErrorBody {
+    pub(super) error_code: Option<String>,
+    message: String,
+}
+
+impl ErrorBody {
+    pub(super) fn of(answer: &Answer) -> ErrorBody {
+        answer.json().unwrap_or_default()
+    }
+
+    /// Plan refusals come as `insufficient_entitlement` or, from older parts, as `insufficient_scope` with an
+    /// invitation to upgrade; both are recorded (docs/vendors.md).
+    pub(super) fn is_plan_refusal(&self) -> bool {
+        match self.error_code.as_deref() {
+            Some("insufficient_entitlement") => true,
+            Some("insufficient_scope") => self.message.to_ascii_lowercase().contains("upgrade"),
+            _ => false,
+        }
+    }
+
+    pub(super) fn says_no_such_user(&self) -> bool {
+        self.error_code.as_deref() == Some("inexistent_user")
+    }
+}
+
+/// When a throttled answer says to come back: `Retry-After` where it is sent, else the second in which the bucket gets
+/// its next token (Auth0, Rate Limit Policy). The latter is read against the answer's own date, so that a clock that
+/// is off does not matter, and spread over half a second, so that not everybody comes at once.
+pub(super) fn come_back_at(answer: &Answer, now: Timestamp) -> Option<Timestamp> {
+    if let Some(told) = answer.header("retry-after").and_then(|value| crate::retry::retry_after(value, now)) {
+        return Some(told);
+    }
+    let reset = Timestamp::from_second(answer.header("x-ratelimit-reset")?.trim().parse().ok()?).ok()?;
+    let sent = answer.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    let sent = sent.map_or(now, |date| date.timestamp());
+    let wait = clock::elapsed(sent, reset).min(crate::retry::RETRY_AFTER_MOST);
+    let spread = std::time::Duration::from_millis(fastrand::u64(0..500));
+    Some(clock::after(now, wait + spread))
+}
+
+/// What is left in the tenant's bucket; on every answer (Auth0, Rate Limit Policy).
+pub(super) fn remaining(answer: &Answer) -> Option<u32> {
+    answer.header("x-ratelimit-remaining")?.trim().parse().ok()
+}
+
+/// The size of that bucket.
+pub(super) fn limit(answer: &Answer) -> Option<u32> {
+    answer.header("x-ratelimit-limit")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

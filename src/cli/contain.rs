@@ -1,0 +1,126 @@
+//! `contain`: lock a person out of Auth0 now, on an operator's word.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::admin::Admin;
+use super::ask::Consent;
+use super::cases;
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use super::wait::{Awaited, Ended, Which, wait};
+use super::{records, words};
+use crate::case::{Case, CaseId, CaseState};
+use crate::event::{EventId, ObjectId};
+
+/// Lock a person out of Auth0: block every account, end sessions and refresh tokens, read back
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Needs the running server, and its data directory for the token.
+The person is named by Entra object id. With LOCKSTEP_MODE=observe nothing is written.
+
+Examples:
+  lockstep contain 3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c --reason \"phished, ticket 4711\"
+  lockstep contain 3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c --reason drill --wait --yes && echo proven")]
+pub struct Contain {
+    /// Entra object id of the person
+    #[arg(value_name = "PERSON", value_parser = words::person)]
+    person: ObjectId,
+    /// Why, for the audit and for the people who are told
+    #[arg(long, value_parser = words::reason)]
+    reason: String,
+    /// Wait until the lockout is read back and proven; exit 4 when it is not in time
+    #[arg(long)]
+    wait: bool,
+    /// Seconds to wait at most, instead of the case's own deadline
+    #[arg(long, value_name = "SECONDS", requires = "wait", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+#[derive(Debug, Serialize)]
+struct Request<'a> {
+    user: String,
+    reason: &'a str,
+    by: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Accepted {
+    event: EventId,
+}
+
+/// What a script gets.
+#[derive(Debug, Serialize)]
+struct Answer {
+    event: EventId,
+    /// The case that the event opens, unless the person has an open one already.
+    case: CaseId,
+}
+
+impl Contain {
+    pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let local = super::local()?;
+        let admin = Admin::of(&local)?;
+        self.consent.obtain(&format!("Lock {} out of Auth0?", self.person))?;
+        let request = Request { user: self.person.to_string(), reason: &self.reason, by: words::who() };
+        let accepted: Accepted = admin.post("/api/v1/contain", &request).await?;
+        let answer = Answer { event: accepted.event, case: CaseId::opened_by(accepted.event) };
+        if !self.wait {
+            output.say("accepted; a case that is open already takes it up, otherwise it opens:");
+            output.data(&answer, || answer.case.to_string())?;
+            return Ok(Exit::Done);
+        }
+        output.say(format_args!("accepted as {}; waiting until it is proven", answer.case));
+        let awaited = Awaited {
+            event: accepted.event,
+            which: Which::Of(self.person),
+            state: CaseState::Verified,
+            patience: self.timeout.map(Duration::from_secs),
+        };
+        let store = records::open(&local)?;
+        told(output, wait(store.as_ref(), awaited).await?)
+    }
+}
+
+fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
+    match ended {
+        Ended::Reached(case) => {
+            shown(output, &case)?;
+            Ok(Exit::Done)
+        }
+        Ended::Elsewhere(case) | Ended::TimeUp(Some(case)) => {
+            shown(output, &case)?;
+            output.say_error(&format!("not verified: {}", open(&case)));
+            Ok(Exit::NotVerified)
+        }
+        Ended::TimeUp(None) => {
+            output.say_error("not verified: no case was opened in time; is a worker running?");
+            Ok(Exit::NotVerified)
+        }
+        Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {reason}"))),
+    }
+}
+
+fn shown(output: &Output, case: &Case) -> anyhow::Result<()> {
+    output.data(case, || cases::details(case))
+}
+
+/// What is still open, in one line.
+fn open(case: &Case) -> String {
+    if let Some(restraint) = case.restraint
+        && case.state == CaseState::NotActed
+    {
+        return restraint.sentence().to_owned();
+    }
+    let accounts = case
+        .accounts
+        .iter()
+        .flat_map(|(id, progress)| progress.open.iter().map(move |open| format!("{id}: {open}")));
+    let all: Vec<String> = case.open.iter().cloned().chain(accounts).collect();
+    if all.is_empty() { format!("the case is {}", case.state.word()) } else { all.join("; ") }
+}

@@ -1,0 +1,174 @@
+//! What a configuration amounts to, in a few lines: for `check`, and on stderr when `serve` starts.
+//!
+//! Holds no secret: of a broker only host and port, of a webhook only whether it is on.
+
+use owo_colors::OwoColorize;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::config::{Config, Found, Role, Roles};
+use crate::event::Source;
+use crate::policy::Mode;
+
+/// What holds.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    version: &'static str,
+    roles: String,
+    mode: Option<&'static str>,
+    tenant: String,
+    policy: String,
+    protected_people: usize,
+    protected_accounts: usize,
+    queue: String,
+    store: String,
+    listen: String,
+    admin_listen: String,
+    webhooks: Vec<&'static str>,
+    tells: Option<&'static str>,
+    /// What is allowed, but probably not meant.
+    notes: Vec<String>,
+}
+
+impl Summary {
+    pub fn of(config: &Config, roles: &Roles) -> Summary {
+        let crate::store::Settings::Sqlite(store) = &config.local.store;
+        Summary {
+            version: env!("CARGO_PKG_VERSION"),
+            roles: roles.to_string(),
+            mode: config.work.as_ref().map(|work| mode(work.worker.mode)),
+            tenant: config.tenant.to_string(),
+            policy: policy(config),
+            protected_people: config.policy.protected.people.len(),
+            protected_accounts: config.policy.protected.accounts.len(),
+            queue: queue(&config.queue.backend),
+            store: format!("SQLite in {}", store.file.display()),
+            listen: config.local.server.listen.to_string(),
+            admin_listen: config.local.server.admin_listen.to_string(),
+            webhooks: webhooks(config),
+            tells: config.work.as_ref().and_then(|work| tells(&work.notify)),
+            notes: notes(config, roles),
+        }
+    }
+
+    /// For people.
+    pub fn lines(&self) -> String {
+        let mut lines = vec![
+            format!("lockstep {} ({})", self.version, self.roles),
+            line("tenant", &self.tenant),
+            line("policy", &self.policy),
+            line(
+                "protected",
+                &format!("{} people, {} accounts", self.protected_people, self.protected_accounts),
+            ),
+            line("queue", &self.queue),
+            line("store", &self.store),
+            line("webhooks", &format!("{} on {}", none_or(&self.webhooks), self.listen)),
+            line("admin", &self.admin_listen),
+        ];
+        lines.extend(self.mode.map(|mode| line("mode", mode)));
+        lines.extend(self.tells.map(|who| line("tells", who)));
+        lines.extend(self.notes.iter().map(|note| format!("{} {note}", "NOTE:".yellow().bold())));
+        lines.join("\n")
+    }
+}
+
+fn line(name: &str, text: &str) -> String {
+    format!("  {name:<10} {text}")
+}
+
+fn none_or(words: &[&str]) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Observe => "observe",
+        Mode::Enforce => "enforce",
+    }
+}
+
+fn policy(config: &Config) -> String {
+    let path = config.policy_source.path().display();
+    match config.policy_source.found() {
+        Found::File => path.to_string(),
+        Found::DefaultsOnly => format!("the defaults ({path} does not exist)"),
+    }
+}
+
+fn queue(backend: &crate::queue::Backend) -> String {
+    match backend {
+        crate::queue::Backend::Embedded(settings) => format!("embedded in {}", settings.file.display()),
+        crate::queue::Backend::RabbitMq(settings) => {
+            let hosts: Vec<String> = settings.urls.iter().map(|url| host(url.expose_secret())).collect();
+            format!("RabbitMQ at {}", hosts.join(", "))
+        }
+    }
+}
+
+fn host(url: &str) -> String {
+    let read = reqwest::Url::parse(url).ok();
+    let host = read.as_ref().and_then(|url| Some((url.host_str()?.to_owned(), url.port())));
+    match host {
+        Some((host, Some(port))) => format!("{host}:{port}"),
+        Some((host, None)) => host,
+        None => "an address that cannot be read".to_owned(),
+    }
+}
+
+fn webhooks(config: &Config) -> Vec<&'static str> {
+    let Some(ingest) = &config.ingest else { return Vec::new() };
+    let azure_monitor = !ingest.azure_monitor_secrets.is_empty() || ingest.azure_monitor_jwt.is_some();
+    let all = [
+        (!ingest.graph_client_states.is_empty(), "/webhooks/graph"),
+        (!ingest.risk_secrets.is_empty(), "/webhooks/risk"),
+        (azure_monitor, "/webhooks/azure-monitor"),
+    ];
+    all.into_iter().filter(|(on, _)| *on).map(|(_, path)| path).collect()
+}
+
+fn tells(notify: &crate::notify::Settings) -> Option<&'static str> {
+    match notify {
+        crate::notify::Settings::None => None,
+        crate::notify::Settings::SlackBot { .. } => Some("Slack, one message per case"),
+        crate::notify::Settings::SlackWebhook { .. } => Some("Slack, by incoming webhook"),
+    }
+}
+
+fn notes(config: &Config, roles: &Roles) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(work) = &config.work {
+        if work.worker.mode == Mode::Observe {
+            notes.push("OBSERVE MODE: nothing is written to Auth0; LOCKSTEP_MODE=enforce acts".to_owned());
+        }
+        if tells(&work.notify).is_none() {
+            notes
+                .push("nobody will be told: neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set".to_owned());
+        }
+    }
+    if roles.has(Role::Ingest) {
+        notes.extend(ingest_notes(config));
+    }
+    if !config.local.server.admin_listen.ip().is_loopback() {
+        notes.push(
+            "the admin listener is reachable from other machines: keep it behind a firewall".to_owned(),
+        );
+    }
+    notes
+}
+
+fn ingest_notes(config: &Config) -> Vec<String> {
+    let on = webhooks(config);
+    if on.is_empty() {
+        return vec!["no webhook is on: only `lockstep contain` starts anything".to_owned()];
+    }
+    let route = |source: Source| match source {
+        Source::Graph => Some("/webhooks/graph"),
+        Source::Risk => Some("/webhooks/risk"),
+        Source::AzureMonitor => Some("/webhooks/azure-monitor"),
+        Source::Operator => None,
+    };
+    let sources =
+        config.policy.contain.sources.keys().filter(|s| route(**s).is_some_and(|r| !on.contains(&r)));
+    sources.map(|s| format!("[contain.sources.{}] has no effect: its webhook is off", s.word())).collect()
+}

@@ -1,0 +1,285 @@
+//! The keys of the policy file and what each may hold: the one table that the file, the `LOCKSTEP__…` variables and
+//! the documentation are compared with.
+//!
+//! Deserializing stops at the first mistake; walking this table finds all of them.
+
+use toml::Value;
+
+use super::mistakes::{nearest, one_of};
+use super::reader::Wrong;
+use crate::case::AccountId;
+
+/// A key of a table.
+#[derive(Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub shape: Shape,
+}
+
+/// What a key may hold.
+#[derive(Debug)]
+pub enum Shape {
+    Table(&'static [Key]),
+    Word(&'static [&'static str]),
+    Whole {
+        least: i64,
+        most: i64,
+    },
+    /// `true` or `false`; `"yes"` and `"no"` are understood too.
+    Switch,
+    List(Item),
+}
+
+/// What a list may hold.
+#[derive(Debug, Clone, Copy)]
+pub enum Item {
+    ObjectId,
+    AccountId,
+}
+
+/// The entries of one list; each is a person or an account that is treated by hand.
+pub const LIST_ITEMS_MAX: usize = 10_000;
+
+const LEVELS: Shape = Shape::Word(&["low", "medium", "high"]);
+const RESPONSES: Shape = Shape::Word(&["contain", "end-sessions", "notify", "ignore"]);
+const SOURCE: Shape =
+    Shape::Table(&[Key { name: "risk_level", shape: LEVELS }, Key { name: "response", shape: RESPONSES }]);
+
+/// `lockstep.toml`
+pub const POLICY: &[Key] = &[
+    Key {
+        name: "contain",
+        shape: Shape::Table(&[
+            Key { name: "risk_level", shape: LEVELS },
+            Key { name: "on_disabled", shape: RESPONSES },
+            Key { name: "on_deleted", shape: RESPONSES },
+            Key { name: "verify_within_seconds", shape: Shape::Whole { least: 5, most: 3600 } },
+            Key { name: "release_when_cleared", shape: Shape::Switch },
+            Key {
+                name: "sources",
+                shape: Shape::Table(&[
+                    Key { name: "graph", shape: SOURCE },
+                    Key { name: "risk", shape: SOURCE },
+                    Key { name: "azure_monitor", shape: SOURCE },
+                    Key { name: "operator", shape: SOURCE },
+                ]),
+            },
+            Key {
+                name: "brake",
+                shape: Shape::Table(&[
+                    Key { name: "containments", shape: Shape::Whole { least: 1, most: 100_000 } },
+                    Key { name: "window_seconds", shape: Shape::Whole { least: 60, most: 86_400 } },
+                ]),
+            },
+        ]),
+    },
+    Key {
+        name: "protected",
+        shape: Shape::Table(&[
+            Key { name: "people", shape: Shape::List(Item::ObjectId) },
+            Key { name: "accounts", shape: Shape::List(Item::AccountId) },
+        ]),
+    },
+];
+
+impl Shape {
+    /// What belongs here, as the end of "expected …".
+    pub fn expected(&self) -> String {
+        match self {
+            Shape::Table(_) => "a table".to_owned(),
+            Shape::Word(words) => one_of(words),
+            Shape::Whole { least, most } => format!("a whole number from {least} to {most}"),
+            Shape::Switch => "true or false".to_owned(),
+            Shape::List(Item::ObjectId) => "a list of Entra object ids".to_owned(),
+            Shape::List(Item::AccountId) => "a list of Auth0 user ids".to_owned(),
+        }
+    }
+
+    /// Reads the text of an environment variable; lists are separated by commas.
+    pub fn read(&self, text: &str) -> Result<Value, Wrong> {
+        match self {
+            Shape::Table(_) => Err(Wrong::new("this names a section, not a key")),
+            Shape::Word(_) => self.word(text),
+            Shape::Whole { .. } => match text.parse() {
+                Ok(number) => self.whole(number),
+                Err(_) => Err(Wrong::new(format!("expected {}", self.expected()))),
+            },
+            Shape::Switch => match text {
+                "true" => Ok(switch(Switched::On)),
+                "false" => Ok(switch(Switched::Off)),
+                other => self.word(other),
+            },
+            Shape::List(item) => {
+                text.split(',').map(|one| item.read(one.trim())).collect::<Result<_, _>>().map(Value::Array)
+            }
+        }
+    }
+
+    /// Checks a word against the words that are allowed here.
+    pub fn word(&self, given: &str) -> Result<Value, Wrong> {
+        let words: &[&str] = match self {
+            Shape::Word(words) => words,
+            Shape::Switch => &["yes", "no"],
+            Shape::Table(_) | Shape::Whole { .. } | Shape::List(_) => &[],
+        };
+        if words.contains(&given) {
+            return Ok(Value::String(given.to_owned()));
+        }
+        let wrong = Wrong::new(format!("expected {}", self.expected()));
+        match nearest(&given.to_ascii_lowercase(), words.iter().copied()) {
+            Some(meant) => Err(wrong.help(format!("did you mean {meant}?"))),
+            None => Err(wrong),
+        }
+    }
+
+    /// Checks a number against the range that is allowed here.
+    pub fn whole(&self, given: i64) -> Result<Value, Wrong> {
+        match self {
+            Shape::Whole { least, most } if (*least..=*most).contains(&given) => Ok(Value::Integer(given)),
+            _ => Err(Wrong::new(format!("expected {}", self.expected()))),
+        }
+    }
+}
+
+/// A switch as the policy reads it.
+pub enum Switched {
+    On,
+    Off,
+}
+
+/// The word that [`crate::policy::ReleaseWhenCleared`] reads.
+pub fn switch(switched: Switched) -> Value {
+    let word = match switched {
+        Switched::On => "yes",
+        Switched::Off => "no",
+    };
+    Value::String(word.to_owned())
+}
+
+impl Item {
+    pub fn read(self, text: &str) -> Result<Value, Wrong> {
+        let good = match self {
+            Item::ObjectId => uuid::Uuid::try_parse(text).is_ok(),
+            Item::AccountId => AccountId::read(text).is_some(),
+        };
+        if good { Ok(Value::String(text.to_owned())) } else { Err(self.wrong(text)) }
+    }
+
+    fn wrong(self, text: &str) -> Wrong {
+        match self {
+            Item::ObjectId if text.contains('@') => {
+                Wrong::new("people are named by Entra object id, never by e-mail")
+                    .help("Entra admin center, Users: the object id on the person's page")
+            }
+            Item::ObjectId => Wrong::new("this is no Entra object id")
+                .help("it is a GUID, like 3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c"),
+            Item::AccountId => {
+                Wrong::new("this is no Auth0 user id").help("it looks like auth0|65f1… or waad|connection|…")
+            }
+        }
+    }
+}
+
+/// The key with this name.
+pub fn find<'a>(keys: &'a [Key], name: &str) -> Option<&'a Key> {
+    keys.iter().find(|key| key.name == name)
+}
+
+/// Every key that holds a value, as `section.key`, in the order of the table.
+pub fn paths() -> Vec<String> {
+    fn collect(keys: &[Key], before: &str, into: &mut Vec<String>) {
+        for key in keys {
+            let path = format!("{before}{}", key.name);
+            match key.shape {
+                Shape::Table(inner) => collect(inner, &format!("{path}."), into),
+                _ => into.push(path),
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    collect(POLICY, "", &mut paths);
+    paths
+}
+
+/// The tables that have a key `name`, as `[section]`, for a key that stands in the wrong one.
+pub fn homes(name: &str) -> Vec<String> {
+    let of = |path: &String| {
+        let (table, key) = path.rsplit_once('.')?;
+        (key == name).then(|| format!("[{table}]"))
+    };
+    paths().iter().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::event::Source;
+    use crate::policy::Policy;
+
+    fn sample(shape: &Shape) -> Value {
+        match shape {
+            Shape::Table(keys) => {
+                Value::Table(keys.iter().map(|k| (k.name.to_owned(), sample(&k.shape))).collect())
+            }
+            Shape::Word(words) => Value::String(words[0].to_owned()),
+            Shape::Whole { least, .. } => Value::Integer(*least),
+            Shape::Switch => switch(Switched::Off),
+            Shape::List(_) => Value::Array(Vec::new()),
+        }
+    }
+
+    #[test]
+    fn the_policy_takes_every_key_of_the_table() {
+        Policy::deserialize(sample(&Shape::Table(POLICY))).unwrap();
+    }
+
+    #[test]
+    fn the_policy_takes_every_word_of_the_table() {
+        fn words(keys: &[Key], put: &dyn Fn(Value) -> Value) {
+            for key in keys {
+                let put = |value| put(Value::Table([(key.name.to_owned(), value)].into_iter().collect()));
+                match &key.shape {
+                    Shape::Table(inner) => words(inner, &put),
+                    Shape::Word(all) => all.iter().for_each(|word| {
+                        Policy::deserialize(put(Value::String((*word).to_owned()))).unwrap();
+                    }),
+                    _ => {}
+                }
+            }
+        }
+        words(POLICY, &|value| value);
+    }
+
+    /// What serde says that it expects instead of an unknown field is what the policy knows.
+    #[test]
+    fn the_table_has_every_key_of_the_policy() {
+        fn compare(keys: &[Key], path: &[&str]) {
+            let stranger: toml::Table = [("zzz".to_owned(), Value::Integer(1))].into_iter().collect();
+            let nested = path.iter().rev().fold(Value::Table(stranger), |inner, name| {
+                Value::Table([((*name).to_owned(), inner)].into_iter().collect())
+            });
+            let told = Policy::deserialize(nested).unwrap_err().to_string();
+            let (_, expected) = told.lines().next().unwrap().split_once("expected").unwrap();
+            let known: BTreeSet<&str> = expected.split('`').skip(1).step_by(2).collect();
+            assert_eq!(known, keys.iter().map(|key| key.name).collect(), "{path:?}: {told}");
+            for key in keys {
+                if let Shape::Table(inner) = key.shape {
+                    let path: Vec<&str> = path.iter().copied().chain([key.name]).collect();
+                    compare(inner, &path);
+                }
+            }
+        }
+        compare(POLICY, &[]);
+    }
+
+    #[test]
+    fn every_source_has_a_table() {
+        let listed: Vec<String> = paths().into_iter().filter(|p| p.ends_with(".response")).collect();
+        let sources = Source::ALL.map(|source| format!("contain.sources.{}.response", source.word()));
+        assert_eq!(listed, sources);
+    }
+}

@@ -1,0 +1,84 @@
+//! What can go wrong with Graph, and what now.
+
+use crate::clock::Timestamp;
+use crate::outbound::{SetupError, Trouble};
+use crate::retry::WhatNow;
+
+/// A failed request to Graph or to its token endpoint. Shows our word for the operation, the status and the vendor's
+/// code, never its text, which quotes ids and addresses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("graph {operation}: {trouble}")]
+    Trouble { operation: &'static str, trouble: Trouble },
+    /// Identity Protection takes one request per second and tenant (Microsoft Graph, Throttling limits) and this second
+    /// is taken. Nothing was sent.
+    #[error("graph risk.get: its one request per second is taken until {until}")]
+    Paced { until: Timestamp },
+    /// Graph says that there is no such object.
+    #[error("graph {operation}: not found")]
+    Gone { operation: &'static str },
+    #[error("graph {operation}: {status} {code} (needs {needs})")]
+    Forbidden { operation: &'static str, needs: &'static str, status: u16, code: String },
+    #[error("graph {operation}: {status} {code}")]
+    Refused { operation: &'static str, status: u16, code: String },
+    /// The token endpoint refused our credentials.
+    #[error("entra token: {code}: {meaning}")]
+    Credentials { code: String, meaning: &'static str },
+}
+
+impl Error {
+    pub fn what_now(&self) -> WhatNow {
+        match self {
+            Error::Trouble { trouble, .. } => trouble.what_now(),
+            Error::Paced { until } => WhatNow::RetryAt(*until),
+            Error::Gone { .. } | Error::Refused { .. } => WhatNow::GiveUp,
+            Error::Setup(_) | Error::Forbidden { .. } | Error::Credentials { .. } => WhatNow::AskHuman,
+        }
+    }
+
+    /// Graph answered that the object does not exist.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Error::Gone { .. })
+    }
+
+    /// Unreachable, failing or throttling: this passes without anybody doing anything.
+    pub fn is_vendor_away(&self) -> bool {
+        matches!(self, Error::Trouble { trouble, .. } if trouble.is_vendor_away())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::http::Cause;
+
+    #[test]
+    fn each_kind_of_failure_has_its_way_on() {
+        let until: Timestamp = "2026-03-02T08:00:01Z".parse().unwrap();
+        let away = Error::Trouble { operation: "user.get", trouble: Trouble::NotSent(Cause::Refused) };
+        assert_eq!((away.what_now(), away.is_vendor_away()), (WhatNow::BackOff, true));
+        let paced = Error::Paced { until };
+        assert_eq!((paced.what_now(), paced.is_vendor_away()), (WhatNow::RetryAt(until), false));
+        let credentials = Error::Credentials { code: "AADSTS7000222".into(), meaning: "expired" };
+        assert_eq!((credentials.what_now(), credentials.is_vendor_away()), (WhatNow::AskHuman, false));
+        assert_eq!(Error::Gone { operation: "user.get" }.what_now(), WhatNow::GiveUp);
+    }
+
+    #[test]
+    fn a_failure_reads_as_one_sentence() {
+        let away = Error::Trouble { operation: "user.get", trouble: Trouble::NotSent(Cause::Refused) };
+        assert_eq!(away.to_string(), "graph user.get: not reached: connection refused");
+        let forbidden = Error::Forbidden {
+            operation: "risk.get",
+            needs: "IdentityRiskyUser.Read.All",
+            status: 403,
+            code: "Authorization_RequestDenied".into(),
+        };
+        assert_eq!(
+            forbidden.to_string(),
+            "graph risk.get: 403 Authorization_RequestDenied (needs IdentityRiskyUser.Read.All)"
+        );
+    }
+}

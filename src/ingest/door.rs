@@ -1,0 +1,171 @@
+//! What every route shares: a place among the requests in hand, the durable write, the counting, the answer.
+//!
+//! A request that panics is answered with 500 and counted; the others do not notice.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::harvest::Harvest;
+use super::refusal::Refusal;
+use super::{Deps, ReplayGuard, Settings};
+use crate::clock::Timestamp;
+use crate::event::{About, Event, Lane, Source, TenantId};
+use crate::queue;
+
+/// The longest wait for the queue to say that an event is durable. Under Graph's three seconds ("Receive change
+/// notifications through webhooks": an answer after 3 s is a failed delivery).
+const ENQUEUE_WAIT: Duration = Duration::from_millis(2500);
+/// A queue that is down is said once per this many seconds, not once per request.
+const COMPLAINT_SECONDS: i64 = 5;
+
+pub(super) struct Door {
+    pub(super) tenant: TenantId,
+    deps: Deps,
+    requests_max: usize,
+    in_hand: AtomicUsize,
+    complained_at: AtomicI64,
+}
+
+impl Door {
+    pub(super) fn new(settings: &Settings, deps: Deps) -> Door {
+        Door {
+            tenant: settings.tenant,
+            deps,
+            requests_max: settings.requests_max,
+            in_hand: AtomicUsize::new(0),
+            complained_at: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.deps.clock.now()
+    }
+
+    pub(super) fn replays(&self) -> &Arc<ReplayGuard> {
+        &self.deps.replays
+    }
+
+    /// Runs one request from its place in the count to its answer. `work` is not polled when there is no place.
+    pub(super) async fn attend(
+        &self,
+        source: Source,
+        work: impl Future<Output = Result<Response, Refusal>>,
+    ) -> Response {
+        let Some(_place) = Place::take(&self.in_hand, self.requests_max) else {
+            return self.refuse(source, Refusal::Shed);
+        };
+        // A panic leaves nothing half done that another request could see: what is shared is the replay guard
+        // (its tokens give themselves back) and counters.
+        match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(refusal)) => self.refuse(source, refusal),
+            Err(_) => {
+                tracing::error!(
+                    source = source.word(),
+                    "a webhook request made us panic; it was answered with 500"
+                );
+                self.refuse(source, Refusal::Panicked)
+            }
+        }
+    }
+
+    /// Stores what was harvested durably, or refuses so that the sender comes again.
+    pub(super) async fn store(
+        &self,
+        source: Source,
+        harvest: &Harvest,
+        deadline: Instant,
+    ) -> Result<(), Refusal> {
+        if !harvest.events.is_empty() {
+            let until = deadline.min(Instant::now() + ENQUEUE_WAIT);
+            match tokio::time::timeout_at(until, self.deps.queue.enqueue(&harvest.events)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    self.complain(&error);
+                    return Err(Refusal::from(&error));
+                }
+                Err(_) => {
+                    self.complain(&queue::Error::Unavailable("it did not answer in time".into()));
+                    return Err(Refusal::QueueSlow);
+                }
+            }
+        }
+        self.count(source, harvest);
+        Ok(())
+    }
+
+    /// Counts and logs what was accepted and what was dropped.
+    pub(super) fn count(&self, source: Source, harvest: &Harvest) {
+        for event in &harvest.events {
+            self.deps.metrics.event(source.word(), event.kind.word(), "accepted");
+            log_accepted(event);
+        }
+        for dropped in &harvest.dropped {
+            self.deps.metrics.event(source.word(), "none", dropped.word());
+        }
+    }
+
+    /// Counts something about a request that is neither an event nor a refusal.
+    pub(super) fn note(&self, source: Source, outcome: &'static str) {
+        self.deps.metrics.event(source.word(), "none", outcome);
+    }
+
+    fn refuse(&self, source: Source, refusal: Refusal) -> Response {
+        self.note(source, refusal.word());
+        tracing::debug!(source = source.word(), cause = refusal.word(), "a webhook request was refused");
+        refusal.problem().into_response()
+    }
+
+    fn complain(&self, error: &queue::Error) {
+        let second = self.now().as_second();
+        let last = self.complained_at.load(Ordering::Relaxed);
+        let due = second.saturating_sub(last) >= COMPLAINT_SECONDS;
+        // Of several requests that fail at once, the one that moves the time speaks.
+        if due
+            && self.complained_at.compare_exchange(last, second, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            tracing::error!(error = %error, "webhooks are answered with 503: nothing can be stored durably");
+        }
+    }
+}
+
+/// The answer to everything that was accepted.
+pub(super) fn accepted() -> Response {
+    StatusCode::ACCEPTED.into_response()
+}
+
+/// What may lock somebody out is worth a line; a directory change is not.
+fn log_accepted(event: &Event) {
+    let (id, source, kind) = (event.id, event.source.word(), event.kind.word());
+    match (event.lane(), event.about) {
+        (Lane::Contain, About::Person(subject)) => {
+            tracing::info!(event.id = %id, subject.id = %subject, source, kind, "event accepted");
+        }
+        _ => tracing::debug!(event.id = %id, source, kind, "event accepted"),
+    }
+}
+
+/// One request's place; given back when dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(in_hand: &'a AtomicUsize, most: usize) -> Option<Place<'a>> {
+        let place = Place(in_hand);
+        // The place is taken before it is known to be free; dropping it gives it back either way.
+        (in_hand.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

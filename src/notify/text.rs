@@ -1,0 +1,251 @@
+//! Every sentence people receive.
+//!
+//! A case's message is made from the case alone, so that the same version always says the same thing, whoever sends it
+//! and however often. Pure. Cutting to a vendor's limits and escaping is the notifier's; here only what would drown the
+//! reader is shortened ([`NAME_CHARS_MAX`]).
+
+mod account;
+
+use std::time::Duration;
+
+use crate::case::{Case, CaseState, Reason, Response, Restraint};
+use crate::clock::{self, Timestamp};
+
+use super::message::{Field, Form, Message, Tag, Topic, Value};
+
+/// A display name longer than this is no name that anybody reads; Entra allows 256.
+pub const NAME_CHARS_MAX: usize = 80;
+
+/// What people are told apart, where every change is a message of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    UnderWay,
+    /// The read-back's deadline has passed and something is still open.
+    Late,
+    Verified,
+    NotActed,
+    Released,
+}
+
+impl Stage {
+    pub fn of(case: &Case, now: Timestamp) -> Stage {
+        match case.state {
+            CaseState::Requested | CaseState::Accepted if now > case.verify_by => Stage::Late,
+            CaseState::Requested | CaseState::Accepted | CaseState::Releasing => Stage::UnderWay,
+            CaseState::Verified => Stage::Verified,
+            CaseState::NotActed => Stage::NotActed,
+            CaseState::Released => Stage::Released,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Stage::UnderWay => "under-way",
+            Stage::Late => "late",
+            Stage::Verified => "verified",
+            Stage::NotActed => "not-acted",
+            Stage::Released => "released",
+        }
+    }
+}
+
+/// What is said about a case as it stands.
+pub fn case(case: &Case, now: Timestamp) -> Message {
+    let stage = Stage::of(case, now);
+    Message {
+        tag: Tag { topic: Topic::Case(case.id), version: case.version },
+        headline: headline(case, stage),
+        fields: fields(case, stage, now),
+        accounts: account::lines(case),
+        notes: notes(case, now),
+        footer: footer(case),
+        form: Form::Rich,
+    }
+}
+
+/// What is said outside a case: the brake, a policy that cannot be read.
+pub fn notice(key: &str, version: u64, sentence: &str) -> Message {
+    Message {
+        tag: Tag { topic: Topic::Notice(key.to_owned()), version },
+        headline: sentence.to_owned(),
+        fields: Vec::new(),
+        accounts: Vec::new(),
+        notes: Vec::new(),
+        footer: Vec::new(),
+        form: Form::Rich,
+    }
+}
+
+fn headline(case: &Case, stage: Stage) -> String {
+    let whom = whom(case);
+    match stage {
+        Stage::NotActed => not_acted(case, &whom),
+        Stage::UnderWay if case.state == CaseState::Releasing => format!("Releasing: {whom}"),
+        Stage::UnderWay if case.state == CaseState::Accepted => format!("Accepted: {whom}, being read back"),
+        Stage::UnderWay => format!("Requested: {whom}"),
+        Stage::Late => format!("NOT verified in time: {whom}"),
+        Stage::Verified => format!("{}: {whom}{}", done(case), verified_in(case)),
+        Stage::Released => format!("Released: {whom}"),
+    }
+}
+
+fn not_acted(case: &Case, whom: &str) -> String {
+    let would_act = matches!(case.response, Response::Contain | Response::EndSessions);
+    match case.restraint {
+        Some(Restraint::Protected) => format!("NOT contained: {whom} (protected: needs two people)"),
+        Some(Restraint::ObserveMode) => {
+            let verb = if case.response == Response::EndSessions { "end sessions" } else { "contain" };
+            format!("Would {verb}: {whom} (observe mode: nothing was written)")
+        }
+        _ if would_act && case.accounts.is_empty() => {
+            format!("Nothing to contain: {} has no Auth0 account", name(case))
+        }
+        Some(Restraint::ContainBrake) => format!("NOT contained: {whom} (contain brake)"),
+        None => format!("NOT contained: {whom} (the policy only tells)"),
+    }
+}
+
+/// What a verified case has done, as its response and the brake allowed.
+fn done(case: &Case) -> &'static str {
+    match (case.restraint, case.response) {
+        (Some(Restraint::ContainBrake), _) => "Sessions ended, NOT blocked (contain brake)",
+        (_, Response::EndSessions) => "Sessions ended",
+        _ => "Contained",
+    }
+}
+
+fn whom(case: &Case) -> String {
+    match case.accounts.len() {
+        0 => name(case),
+        1 => format!("1 account of {}", name(case)),
+        many => format!("{many} accounts of {}", name(case)),
+    }
+}
+
+fn name(case: &Case) -> String {
+    match case.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
+        Some(name) if name.chars().count() > NAME_CHARS_MAX => {
+            name.chars().take(NAME_CHARS_MAX - 1).chain(['…']).collect()
+        }
+        Some(name) => name.to_owned(),
+        None => case.subject.object.to_string(),
+    }
+}
+
+/// From the signal where the source named its time, else from arrival.
+fn verified_in(case: &Case) -> String {
+    let from = case.signal_at.unwrap_or(case.received_at);
+    match case.verified_at {
+        Some(at) => format!(", verified in {}", took(clock::elapsed(from, at))),
+        None => String::new(),
+    }
+}
+
+fn fields(case: &Case, stage: Stage, now: Timestamp) -> Vec<Field> {
+    let who = case.display_name.as_ref().map_or_else(|| "name not known".to_owned(), |_| name(case));
+    vec![
+        Field { label: "Who", value: Value::Words(who) },
+        Field { label: "Entra object id", value: Value::Code(case.subject.object.to_string()) },
+        Field { label: "Why", value: Value::Words(why(case)) },
+        Field { label: "State", value: Value::Words(state(case, stage, now)) },
+    ]
+}
+
+fn why(case: &Case) -> String {
+    match case.reason {
+        Reason::Operator { .. } => capital(&case.reason.sentence()),
+        _ => format!("{} (told by {})", capital(&case.reason.sentence()), case.source.word()),
+    }
+}
+
+fn state(case: &Case, stage: Stage, now: Timestamp) -> String {
+    let at = |at: Option<Timestamp>| at.map(|at| format!(" at {}", time(at, now))).unwrap_or_default();
+    let word = capital(case.state.word());
+    match stage {
+        Stage::UnderWay => format!("{word}, to be verified by {}", time(case.verify_by, now)),
+        Stage::Late => format!("{word}, NOT verified by {}, looking on", time(case.verify_by, now)),
+        Stage::Verified => format!("{word}{}", at(case.verified_at)),
+        Stage::NotActed => match case.restraint {
+            Some(restraint) => format!("{word} ({})", restraint.sentence()),
+            None => word,
+        },
+        Stage::Released => match &case.released_because {
+            Some(because) => format!("{word}{}: {because}", at(case.released_at)),
+            None => format!("{word}{}", at(case.released_at)),
+        },
+    }
+}
+
+fn notes(case: &Case, now: Timestamp) -> Vec<String> {
+    let mut notes = Vec::new();
+    if case.state.is_open() && case.restraint == Some(Restraint::ContainBrake) {
+        notes.push(capital(Restraint::ContainBrake.sentence()));
+    }
+    match case.state {
+        CaseState::NotActed => notes.extend(case.open.iter().map(|note| capital(note))),
+        _ => notes.extend(case.open.iter().map(|open| format!("Still open: {open}"))),
+    }
+    notes.extend(exposure(case, now));
+    notes
+}
+
+/// JWT access tokens cannot be revoked (Auth0, Access Tokens): people must know until when one may still work.
+fn exposure(case: &Case, now: Timestamp) -> Option<String> {
+    match (case.state, case.exposed_until) {
+        (CaseState::NotActed | CaseState::Released, _) | (CaseState::Requested, None) => None,
+        (_, Some(until)) => Some(format!("Access tokens already issued may work until {}", time(until, now))),
+        (_, None) => Some("How long access tokens already issued may work is not known".to_owned()),
+    }
+}
+
+fn footer(case: &Case) -> Vec<String> {
+    let mut footer = Vec::new();
+    let hops = hops(case);
+    if !hops.is_empty() {
+        footer.push(hops.join(" · "));
+    }
+    footer.push(format!("{} · event {}", case.id, case.event));
+    footer
+}
+
+/// The time of each step from the step before it.
+fn hops(case: &Case) -> Vec<String> {
+    let steps = [
+        ("signal → received", case.signal_at, Some(case.received_at)),
+        ("received → accepted", Some(case.received_at), case.accepted_at),
+        ("accepted → verified", case.accepted_at, case.verified_at),
+    ];
+    let hop = |(label, from, to): (&str, Option<Timestamp>, Option<Timestamp>)| {
+        Some(format!("{label} {}", took(clock::elapsed(from?, to?))))
+    };
+    steps.into_iter().filter_map(hop).collect()
+}
+
+/// `0.04 s`, `4.2 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`.
+fn took(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{:.2} s", time.as_secs_f64()),
+        1..60 => format!("{:.1} s", time.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// The time of day in UTC, with the date when it is not today.
+fn time(at: Timestamp, now: Timestamp) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    match day(at) == day(now) {
+        true => at.strftime("%H:%M:%S UTC").to_string(),
+        false => at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    }
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Access tokens: fetched once for all who wait, kept until shortly before they expire.
+//!
+//! While a token still works nobody waits for its successor: it is fetched in the background, and a token endpoint
+//! that is away hurts only once the old token has died. All callers of one failed fetch get the same error, so that a
+//! dead token endpoint costs each of them one timeout, not a queue of them. The fetch goes on when its callers are
+//! dropped.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use secrecy::SecretString;
+
+use crate::clock::{self, SharedClock, Timestamp};
+
+/// How long before its death a token is replaced: longer than the longest retry of a fetch.
+const REPLACE_BEFORE: Duration = Duration::from_secs(300);
+/// A token is not used in its last seconds: it might die on the way.
+const UNUSED_SECONDS: Duration = Duration::from_secs(10);
+/// Early fetches that fail are tried again after this; the token in hand still works.
+const EARLY_RETRY: Duration = Duration::from_secs(15);
+
+/// What a token endpoint gives.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    pub secret: SecretString,
+    pub lifetime: Duration,
+}
+
+/// A token in use. Compared by its number, so that a 401 drops the token that was refused and not its successor.
+#[derive(Debug, Clone)]
+pub struct Token {
+    pub secret: SecretString,
+    number: u64,
+    replace_at: Timestamp,
+    dies_at: Timestamp,
+}
+
+type Fetch<E> = Box<dyn Fn() -> BoxFuture<'static, Result<Fresh, E>> + Send + Sync>;
+type Flight<E> = Shared<BoxFuture<'static, Result<Token, E>>>;
+
+/// One application's tokens for one vendor.
+pub struct Tokens<E> {
+    clock: SharedClock,
+    fetch: Fetch<E>,
+    state: Mutex<State<E>>,
+}
+
+struct State<E> {
+    token: Option<Token>,
+    flight: Option<Flight<E>>,
+    issued: u64,
+    not_early_before: Timestamp,
+}
+
+impl<E: Clone + Send + Sync + 'static> Tokens<E> {
+    pub fn new(
+        clock: SharedClock,
+        fetch: impl Fn() -> BoxFuture<'static, Result<Fresh, E>> + Send + Sync + 'static,
+    ) -> Arc<Tokens<E>> {
+        let state = State { token: None, flight: None, issued: 0, not_early_before: Timestamp::MIN };
+        Arc::new(Tokens { clock, fetch: Box::new(fetch), state: Mutex::new(state) })
+    }
+
+    /// A token that works, fetched if need be.
+    ///
+    /// # Errors
+    /// What the token endpoint answered, or that it did not.
+    pub async fn get(self: &Arc<Self>) -> Result<Token, E> {
+        let flight = {
+            let mut state = self.state();
+            let now = self.clock.now();
+            match &state.token {
+                Some(token) if now < token.replace_at => return Ok(token.clone()),
+                Some(token) if now < token.dies_at => {
+                    let token = token.clone();
+                    if now >= state.not_early_before {
+                        state.not_early_before = clock::after(now, EARLY_RETRY);
+                        drop(self.fly(&mut state));
+                    }
+                    return Ok(token);
+                }
+                _ => self.fly(&mut state),
+            }
+        };
+        flight.await
+    }
+
+    /// The vendor refused this token: forget it, unless it has been replaced already.
+    pub fn drop_refused(&self, refused: &Token) {
+        let mut state = self.state();
+        if state.token.as_ref().is_some_and(|token| token.number == refused.number) {
+            state.token = None;
+        }
+    }
+
+    /// Joins the fetch under way or starts one.
+    fn fly(self: &Arc<Self>, state: &mut State<E>) -> Flight<E> {
+        if let Some(flight) = &state.flight {
+            return flight.clone();
+        }
+        let (me, fetch) = (Arc::clone(self), (self.fetch)());
+        let flight = async move {
+            let fetched = fetch.await;
+            me.land(fetched)
+        };
+        let flight = flight.boxed().shared();
+        // Goes on when its callers give up; ends within the token request's own time limit.
+        tokio::spawn(flight.clone());
+        state.flight = Some(flight.clone());
+        flight
+    }
+
+    fn land(&self, fetched: Result<Fresh, E>) -> Result<Token, E> {
+        let mut state = self.state();
+        state.flight = None;
+        let fresh = fetched?;
+        state.issued += 1;
+        let token = token(fresh, state.issued, self.clock.now());
+        state.token = Some(token.clone());
+        Ok(token)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State<E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn token(fresh: Fresh, number: u64, now: Timestamp) -> Token {
+    // Short-lived tokens keep nine tenths of their life.
+    let replace_before = REPLACE_BEFORE.min(fresh.lifetime / 10);
+    let unused = UNUSED_SECONDS.min(fresh.lifetime / 20);
+    Token {
+        secret: fresh.secret,
+        number,
+        replace_at: clock::after(now, fresh.lifetime.saturating_sub(replace_before)),
+        dies_at: clock::after(now, fresh.lifetime.saturating_sub(unused)),
+    }
+}
+
+impl<E> std::fmt::Debug for Tokens<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}

@@ -1,0 +1,99 @@
+//! What can go wrong with any vendor, before it has looked at what was asked: the part of the edges' errors that is
+//! the same for all of them.
+
+use crate::clock::Timestamp;
+use crate::outbound::http::{Cause, NoAnswer, Unreadable};
+use crate::retry::WhatNow;
+
+/// Trouble with the way or the vendor, not with the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Nothing was sent.
+    #[error("not reached: {0}")]
+    NotSent(Cause),
+    /// Sent, and no reply came: a write may have been carried out.
+    #[error("no reply: {0}")]
+    NoReply(Cause),
+    /// The vendor asked for a pause that is not over. Nothing was sent.
+    #[error("held back: the vendor asked to wait until {until}")]
+    HeldBack { until: Timestamp },
+    /// Our own share of the vendor's rate limit is used up. Nothing was sent.
+    #[error("held back: the request budget has room again at {until}")]
+    OverBudget { until: Timestamp },
+    /// 429, or a refusal with a time to come back. Nothing was done.
+    #[error("throttled ({status})")]
+    Throttled { status: u16, until: Option<Timestamp> },
+    /// The vendor failed on its side. Of 500, 502 and 504 nobody knows how far the request came.
+    #[error("the vendor failed ({status})")]
+    Failed { status: u16 },
+    /// An answer that the vendor does not document.
+    #[error("status {status} with an answer that is {why}")]
+    Unreadable { status: u16, why: Unreadable },
+}
+
+impl Trouble {
+    pub fn what_now(&self) -> WhatNow {
+        match self {
+            Trouble::HeldBack { until } | Trouble::OverBudget { until } => WhatNow::RetryAt(*until),
+            Trouble::Throttled { until: Some(until), .. } => WhatNow::RetryAt(*until),
+            Trouble::NotSent(_)
+            | Trouble::NoReply(_)
+            | Trouble::Throttled { .. }
+            | Trouble::Failed { .. } => WhatNow::BackOff,
+            Trouble::Unreadable { why: Unreadable::CutShort, .. } => WhatNow::BackOff,
+            Trouble::Unreadable { .. } => WhatNow::GiveUp,
+        }
+    }
+
+    /// Whether a write that met this may have been carried out all the same.
+    pub fn leaves_outcome_open(&self) -> bool {
+        match self {
+            Trouble::NoReply(_) => true,
+            // 503 is refused at the door; the others come from a gateway or a crash behind it.
+            Trouble::Failed { status } => *status != 503,
+            _ => false,
+        }
+    }
+
+    /// Unreachable, failing or throttling: trouble that passes without anybody doing anything.
+    /// Our own budget is not the vendor's absence.
+    pub fn is_vendor_away(&self) -> bool {
+        match self {
+            Trouble::OverBudget { .. } => false,
+            Trouble::Unreadable { why, .. } => *why == Unreadable::CutShort,
+            _ => true,
+        }
+    }
+}
+
+impl From<NoAnswer> for Trouble {
+    fn from(none: NoAnswer) -> Trouble {
+        match none {
+            NoAnswer::NotSent(cause) => Trouble::NotSent(cause),
+            NoAnswer::NoReply(cause) => Trouble::NoReply(cause),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_at_the_door_leaves_no_doubt_about_a_write() {
+        assert!(Trouble::Failed { status: 500 }.leaves_outcome_open());
+        assert!(Trouble::Failed { status: 504 }.leaves_outcome_open());
+        assert!(!Trouble::Failed { status: 503 }.leaves_outcome_open());
+        assert!(!Trouble::Throttled { status: 429, until: None }.leaves_outcome_open());
+    }
+
+    #[test]
+    fn a_named_time_is_obeyed_and_none_means_backing_off() {
+        let until: Timestamp = "2026-03-02T08:00:05Z".parse().unwrap();
+        let named = Trouble::Throttled { status: 429, until: Some(until) };
+        assert_eq!(named.what_now(), WhatNow::RetryAt(until));
+        assert_eq!(Trouble::Throttled { status: 429, until: None }.what_now(), WhatNow::BackOff);
+        assert!(!Trouble::OverBudget { until }.is_vendor_away());
+        assert!(Trouble::HeldBack { until }.is_vendor_away());
+    }
+}

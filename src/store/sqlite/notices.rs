@@ -1,0 +1,125 @@
+//! Notices owed to people: one row per topic and channel, which knows what was owed last and what was sent last.
+
+use rusqlite::{Connection, Row, Transaction, params};
+
+use crate::clock::Timestamp;
+use crate::store::{Error, Notice, NoticeFailed, Owed, PostOutcome, Topic};
+
+use super::{micros, timestamp};
+
+/// What names a row.
+pub(super) struct Key {
+    topic: String,
+    channel: String,
+}
+
+impl Key {
+    pub(super) fn of(notice: &Notice) -> Key {
+        Key { topic: topic_text(&notice.topic), channel: notice.channel.clone() }
+    }
+}
+
+/// Due are those that are owed in a newer version than was sent, when their time has come: also one whose post may have
+/// left before a crash, for then `sending_since` is set and its version not yet marked as sent.
+pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error> {
+    let mut select = connection.prepare_cached(
+        "SELECT topic, channel, owed_version, sent_version, handle, sending_since, attempts, text FROM notices
+         WHERE owed_version > sent_version AND next_at <= ?1 ORDER BY next_at, topic, channel LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![micros(now), limit])?;
+    let mut notices = Vec::new();
+    while let Some(row) = rows.next()? {
+        notices.push(read(row)?);
+    }
+    Ok(notices)
+}
+
+/// A newer version is due at its own time, whatever the last one waited for; an older or the same one changes nothing.
+pub(super) fn owe(transaction: &Transaction<'_>, owed: &[Owed]) -> Result<(), Error> {
+    let mut upsert = transaction.prepare_cached(
+        "INSERT INTO notices (topic, channel, owed_version, sent_version, attempts, text, next_at)
+         VALUES (?1, ?2, ?3, 0, 0, ?4, ?5)
+         ON CONFLICT (topic, channel) DO UPDATE
+         SET owed_version = excluded.owed_version, attempts = 0, text = excluded.text, next_at = excluded.next_at
+         WHERE excluded.owed_version > notices.owed_version",
+    )?;
+    for owed in owed {
+        let topic = topic_text(&owed.topic);
+        upsert.execute(params![topic, owed.channel, owed.version, owed.text, micros(owed.due_at)])?;
+    }
+    Ok(())
+}
+
+pub(super) fn sending(transaction: &Transaction<'_>, key: &Key, at: Timestamp) -> Result<(), Error> {
+    transaction
+        .prepare_cached("UPDATE notices SET sending_since = ?3 WHERE topic = ?1 AND channel = ?2")?
+        .execute(params![key.topic, key.channel, micros(at)])?;
+    Ok(())
+}
+
+/// Keeps the handle when the vendor gave no new one, and the newest version when answers come in another order.
+pub(super) fn sent(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    version: u64,
+    handle: Option<&str>,
+) -> Result<(), Error> {
+    transaction
+        .prepare_cached(
+            "UPDATE notices SET sending_since = NULL, attempts = 0, last_failure = NULL,
+             handle = COALESCE(?4, handle),
+             sent_version = CASE WHEN sent_version < ?3 THEN ?3 ELSE sent_version END
+             WHERE topic = ?1 AND channel = ?2",
+        )?
+        .execute(params![key.topic, key.channel, version, handle])?;
+    Ok(())
+}
+
+pub(super) fn failed(transaction: &Transaction<'_>, key: &Key, failed: &NoticeFailed) -> Result<(), Error> {
+    let sql = match failed.outcome {
+        PostOutcome::NotPosted => {
+            "UPDATE notices SET attempts = attempts + 1, next_at = ?3, last_failure = ?4, sending_since = NULL
+             WHERE topic = ?1 AND channel = ?2"
+        }
+        PostOutcome::Unknown => {
+            "UPDATE notices SET attempts = attempts + 1, next_at = ?3, last_failure = ?4
+             WHERE topic = ?1 AND channel = ?2"
+        }
+    };
+    transaction.prepare_cached(sql)?.execute(params![
+        key.topic,
+        key.channel,
+        micros(failed.next_at),
+        failed.why
+    ])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<Notice, Error> {
+    Ok(Notice {
+        topic: read_topic(&row.get::<_, String>(0)?)?,
+        channel: row.get(1)?,
+        owed_version: row.get(2)?,
+        sent_version: row.get(3)?,
+        handle: row.get(4)?,
+        sending_since: row.get::<_, Option<i64>>(5)?.map(timestamp).transpose()?,
+        attempts: row.get(6)?,
+        text: row.get(7)?,
+    })
+}
+
+fn topic_text(topic: &Topic) -> String {
+    match topic {
+        Topic::Case(id) => format!("case/{id}"),
+        Topic::Notice(key) => format!("notice/{key}"),
+    }
+}
+
+fn read_topic(text: &str) -> Result<Topic, Error> {
+    let topic = match text.split_once('/') {
+        Some(("case", id)) => id.parse().ok().map(Topic::Case),
+        Some(("notice", key)) => Some(Topic::Notice(key.to_owned())),
+        _ => None,
+    };
+    topic.ok_or_else(|| Error::Unreadable(format!("a notice about {text}")))
+}

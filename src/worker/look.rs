@@ -1,0 +1,205 @@
+//! One look at one person, for all the events that wait for it.
+//!
+//! What a look does depends on the lane: [`contain`] decides, writes and reads back; [`sync`] only reads. Either ends
+//! with a [`Verdict`] for the deliveries that it answered.
+
+mod contain;
+mod sync;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::{Deps, Settings};
+use crate::auth0;
+use crate::case::Means;
+use crate::clock::{self, Timestamp};
+use crate::entra;
+use crate::event::{About, Event, Lane};
+use crate::policy::Mode;
+use crate::retry::{BackOff, WhatNow};
+use crate::store;
+
+/// How long a lane pauses when a vendor is away: soon again, because a lockout waits.
+const AWAY: BackOff = BackOff { first: Duration::from_millis(200), most: Duration::from_secs(5) };
+/// How long an event waits that only a person can help (a permission, a secret); each wait is an attempt.
+const FOR_A_PERSON: Duration = Duration::from_secs(60);
+/// How long an event waits after it failed by its own fault; each wait is an attempt.
+const OWN_FAULT: Duration = Duration::from_secs(10);
+/// How long an event of the contain lane waits for what only Graph can tell.
+const GRAPH_AGAIN: Duration = Duration::from_secs(2);
+/// An event that nobody could work on for this long is given up on, whatever the vendor's trouble is.
+const AGE_MAX: Duration = Duration::from_secs(72 * 3600);
+
+/// How a look ends for its deliveries.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Done,
+    Later {
+        at: Timestamp,
+        counted: Counted,
+        why: String,
+        /// A vendor is away: the lane looks at nobody before this.
+        pause_until: Option<Timestamp>,
+    },
+    Dead {
+        why: String,
+    },
+}
+
+/// Whether a wait costs an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    Yes,
+    No,
+}
+
+/// What stands in the way of a look, and what now.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    pub why: String,
+    pub now: WhatNow,
+    pub scope: Scope,
+}
+
+/// Whom a trouble concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// This person or event: trying again costs an attempt.
+    Person,
+    /// Everybody in this lane (Auth0, the store): the lane pauses, no attempt is lost.
+    Everybody,
+    /// Graph: no attempt is lost; only the sync lane, which can do nothing without it, pauses.
+    Graph,
+}
+
+impl Trouble {
+    pub(super) fn from_store(error: &store::Error) -> Trouble {
+        Trouble { why: error.to_string(), now: error.what_now(), scope: Scope::Everybody }
+    }
+
+    pub(super) fn from_action(why: String, now: WhatNow) -> Trouble {
+        let scope = match now {
+            WhatNow::RetryAt(_) | WhatNow::BackOff => Scope::Everybody,
+            WhatNow::GiveUp | WhatNow::AskHuman => Scope::Person,
+        };
+        Trouble { why, now, scope }
+    }
+}
+
+/// What may write to Auth0. Observe mode and the sync lane have no writer.
+enum Hands {
+    None,
+    Writer(auth0::Writer),
+}
+
+/// Looks at people for one lane; shared by all looks of the lane.
+pub(super) struct Looker {
+    pub deps: Deps,
+    pub lane: Lane,
+    pub entra: entra::Reader,
+    pub auth0: auth0::Reader,
+    hands: Hands,
+    /// Held from counting recent containments until the new case is saved, so that the brake is exact.
+    opening: Mutex<()>,
+    /// What the tenant's plan allows, learned from refusals.
+    means: std::sync::Mutex<Means>,
+    /// Looks in a row that failed because a vendor was away.
+    away: AtomicU32,
+}
+
+impl Looker {
+    pub(super) fn new(deps: &Deps, settings: &Settings, lane: Lane) -> Looker {
+        let hands = match (settings.mode, lane) {
+            (Mode::Enforce, Lane::Contain) => Hands::Writer(deps.auth0.writer(lane)),
+            (Mode::Observe, _) | (_, Lane::Sync) => Hands::None,
+        };
+        Looker {
+            lane,
+            entra: deps.entra.reader(lane),
+            auth0: deps.auth0.reader(lane),
+            hands,
+            opening: Mutex::new(()),
+            means: std::sync::Mutex::new(Means::RevokeAccess),
+            away: AtomicU32::new(0),
+            deps: deps.clone(),
+        }
+    }
+
+    /// Looks at what the events are about. They are all about the same.
+    pub(super) async fn look(&self, asks: Vec<Event>) -> Verdict {
+        let Some(oldest) = asks.iter().map(|ask| ask.received_at).min() else { return Verdict::Done };
+        let verdict = match (asks[0].about, self.lane) {
+            (About::Person(subject), Lane::Contain) => contain::look(self, subject, asks).await,
+            (About::Person(subject), Lane::Sync) => sync::look(self, subject, &asks).await,
+            // Roles by group and subscriptions are not managed: nothing depends on these.
+            (About::Group { .. } | About::Tenant(_), _) => Verdict::Done,
+        };
+        self.remember_away(&verdict);
+        match verdict {
+            Verdict::Later { why, .. } if clock::elapsed(oldest, self.deps.clock.now()) > AGE_MAX => {
+                Verdict::Dead { why: format!("nobody could work on it for three days: {why}") }
+            }
+            other => other,
+        }
+    }
+
+    /// The verdict on a look that panicked.
+    pub(super) fn panicked(&self) -> Verdict {
+        tracing::error!(lane = self.lane.word(), "a look panicked; this is a bug");
+        let at = clock::after(self.deps.clock.now(), OWN_FAULT);
+        Verdict::Later { at, counted: Counted::Yes, why: "the look panicked".into(), pause_until: None }
+    }
+
+    fn means(&self) -> Means {
+        *self.means.lock().expect("no holder of this lock panics")
+    }
+
+    fn learn_refusal_of(&self, refused: Means) {
+        let mut known = self.means.lock().expect("no holder of this lock panics");
+        if let Some(next) = refused.next().filter(|next| *known < *next) {
+            tracing::info!("the tenant's plan refuses {}; from now on {}", refused.word(), next.word());
+            *known = next;
+        }
+    }
+
+    /// When to come again, given the trouble.
+    pub(super) fn later(&self, trouble: &Trouble) -> Verdict {
+        let now = self.deps.clock.now();
+        let pauses = match trouble.scope {
+            Scope::Everybody => true,
+            Scope::Graph => self.lane == Lane::Sync,
+            Scope::Person => false,
+        };
+        let failures = self.away.load(Ordering::Relaxed) + 1;
+        let (at, counted) = match (trouble.now, trouble.scope) {
+            (WhatNow::RetryAt(at), _) => (at, Counted::No),
+            (WhatNow::BackOff, _) if pauses => {
+                (clock::after(now, AWAY.delay(failures, fastrand::f64())), Counted::No)
+            }
+            (WhatNow::BackOff, Scope::Graph) => (clock::after(now, GRAPH_AGAIN), Counted::No),
+            (WhatNow::BackOff, _) => (clock::after(now, OWN_FAULT), Counted::Yes),
+            (WhatNow::AskHuman, _) => (clock::after(now, FOR_A_PERSON), Counted::Yes),
+            (WhatNow::GiveUp, _) => return Verdict::Dead { why: trouble.why.clone() },
+        };
+        let pause_until = (counted == Counted::No && pauses).then_some(at);
+        Verdict::Later { at, counted, why: trouble.why.clone(), pause_until }
+    }
+
+    fn remember_away(&self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Later { pause_until: Some(_), why, .. } => {
+                if self.away.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::warn!(lane = self.lane.word(), "the lane pauses: {why}");
+                }
+            }
+            Verdict::Done | Verdict::Dead { .. } => {
+                if self.away.swap(0, Ordering::Relaxed) > 0 {
+                    tracing::info!(lane = self.lane.word(), "the lane works again");
+                }
+            }
+            Verdict::Later { pause_until: None, .. } => {}
+        }
+    }
+}

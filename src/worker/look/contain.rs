@@ -1,0 +1,318 @@
+//! The contain lane's look: rounds of observe, plan, check, save, apply, until the plan has nothing left.
+//!
+//! The round after a write is the read-back. The case and the decision are saved before anything is applied; how each
+//! action ended is saved with the next round. If the store cannot be written, containment goes on, and the event comes
+//! again until it is on record.
+
+use std::time::Duration;
+
+use super::super::observe::{Heard, Observed, observe};
+use super::super::record;
+use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
+use crate::action::{Action, Outcome};
+use crate::apply::{self, Applied};
+use crate::audit::Entry;
+use crate::case::{AccountId, Case, CaseId};
+use crate::clock::{self, Timestamp};
+use crate::event::{Event, EventKind, Subject};
+use crate::plan::check::{self, Checked};
+use crate::plan::{self, Next, Plan};
+use crate::policy::Policy;
+use crate::retry::WhatNow;
+use crate::snapshot::Snapshot;
+use crate::store::{self, SaveCase};
+
+/// Rounds of one look. Three are usual (decide, read back, done); each refusal by the tenant's plan adds one.
+const ROUNDS_MAX: u32 = 8;
+/// Somebody else changed the case first: look again at once.
+const CONFLICT: Duration = Duration::from_millis(50);
+/// Asks of one look that are weighed; further ones only repeat them.
+const ASKS_MAX: usize = 16;
+
+pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
+    match Rounds::begin(looker, subject, asks).await {
+        Ok(Some(rounds)) => rounds.run().await,
+        Ok(None) => Verdict::Done,
+        Err(error) => looker.later(&Trouble::from_store(&error)),
+    }
+}
+
+/// A case on its way through the rounds: as it is stored, as it should be, and what is not written down yet.
+struct Rounds<'a> {
+    looker: &'a Looker,
+    subject: Subject,
+    asks: Vec<Event>,
+    stored: Option<Case>,
+    case: Option<Case>,
+    heard: Heard,
+    unwritten: Vec<Entry>,
+    /// Why the store could not be written.
+    unrecorded: Option<Trouble>,
+}
+
+/// What a round leads to.
+enum Round {
+    /// Something was written: look whether it holds.
+    ReadBack,
+    Ended(Verdict),
+}
+
+impl<'a> Rounds<'a> {
+    /// `None` when every event has been answered already.
+    async fn begin(
+        looker: &'a Looker,
+        subject: Subject,
+        asks: Vec<Event>,
+    ) -> Result<Option<Rounds<'a>>, store::Error> {
+        let asks = still_asking(looker, strongest(asks)).await?;
+        if asks.is_empty() {
+            return Ok(None);
+        }
+        let stored = looker.deps.store.open_case(subject).await?;
+        let case = stored.clone();
+        let heard = Heard::default();
+        Ok(Some(Rounds {
+            looker,
+            subject,
+            asks,
+            stored,
+            case,
+            heard,
+            unwritten: Vec::new(),
+            unrecorded: None,
+        }))
+    }
+
+    async fn run(mut self) -> Verdict {
+        for _ in 0..ROUNDS_MAX {
+            match self.round().await {
+                Ok(Round::ReadBack) => {}
+                Ok(Round::Ended(verdict)) | Err(verdict) => return verdict,
+            }
+        }
+        let why = format!("not settled after {ROUNDS_MAX} rounds");
+        self.looker.later(&Trouble { why, now: WhatNow::BackOff, scope: Scope::Person })
+    }
+
+    async fn round(&mut self) -> Result<Round, Verdict> {
+        let policy = self.looker.deps.policy.borrow().clone();
+        let means = self.looker.means();
+        let observed =
+            observe(self.looker, self.subject, &self.asks, self.case.as_ref(), means, &mut self.heard).await;
+        let Observed { snapshot, auth0, graph } = observed.map_err(|error| self.store_trouble(&error))?;
+        let (plan, checked) = self.plan_and_save(snapshot, &policy).await?;
+        let applied = match &self.looker.hands {
+            Hands::Writer(writer) => {
+                apply::apply(writer, checked, self.subject.object, &self.looker.deps.clock).await
+            }
+            Hands::None => Vec::new(),
+        };
+        if applied.is_empty() {
+            return Ok(Round::Ended(self.nothing_applied(&plan, auth0, graph)));
+        }
+        match self.take_outcomes(&applied) {
+            None => Ok(Round::ReadBack),
+            Some(trouble) => self.end_in_trouble(&trouble, &policy).await,
+        }
+    }
+
+    /// Plans, and writes the case and the decision down before anything is done. Opening a case counts what the brake
+    /// counts and saves under one lock, so that the brake is exact.
+    async fn plan_and_save(
+        &mut self,
+        mut snapshot: Snapshot,
+        policy: &Policy,
+    ) -> Result<(Plan, Checked), Verdict> {
+        let looker = self.looker;
+        let turn = match snapshot.case {
+            None => Some(looker.opening.lock().await),
+            Some(_) => None,
+        };
+        let now = looker.deps.clock.now();
+        if turn.is_some() {
+            snapshot.recent_containments = self.recent_containments(policy, now).await?;
+        }
+        let plan = plan::plan(&snapshot, policy, now);
+        let checked = check::check(&plan, &snapshot, policy).map_err(|refused| {
+            tracing::error!(subject.id = %self.subject, "{refused}");
+            Verdict::Dead { why: refused.to_string() }
+        })?;
+        match &plan.case {
+            Some(case) => {
+                let decided = record::decided(&plan, &snapshot, self.stored.as_ref(), now);
+                let links = snapshot.accounts.keys().cloned().collect();
+                self.save(case.clone(), decided, links, policy, now).await?;
+            }
+            None => self.record_left_alone(&plan, &snapshot, now).await?,
+        }
+        drop(turn);
+        Ok((plan, checked))
+    }
+
+    async fn recent_containments(&self, policy: &Policy, now: Timestamp) -> Result<u32, Verdict> {
+        let brake = policy.contain.brake;
+        let since = now.checked_sub(brake.window()).unwrap_or(Timestamp::MIN);
+        let counted = self.looker.deps.store.blocking_cases_since(since, self.subject).await;
+        let recent = counted.map_err(|error| self.store_trouble(&error))?;
+        self.looker.deps.metrics.brake_held(u32::from(recent >= brake.containments));
+        Ok(recent)
+    }
+
+    async fn record_left_alone(
+        &self,
+        plan: &Plan,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<(), Verdict> {
+        let entries = record::left_alone(snapshot, plan, now);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.looker.deps.store.record(entries).await.map_err(|error| self.store_trouble(&error))
+    }
+
+    async fn save(
+        &mut self,
+        mut case: Case,
+        decided: Vec<Entry>,
+        links: Vec<AccountId>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<(), Verdict> {
+        let deps = &self.looker.deps;
+        let stored = self.stored.as_ref();
+        case.version = stored.map_or(1, |stored| stored.version + 1);
+        let news = stored.is_none_or(|stored| !same_but_version(stored, &case));
+        let mut audit = std::mem::take(&mut self.unwritten);
+        audit.extend(record::changed(stored, &case, now));
+        audit.extend(decided);
+        if audit.is_empty() && !news {
+            return Ok(());
+        }
+        let owed = if news { record::owed(&deps.channels, &case, policy, now) } else { Vec::new() };
+        let save = SaveCase { owed, links, case: case.clone(), audit: audit.clone() };
+        match deps.store.save_case(save).await {
+            Ok(()) => {
+                record::measure(&deps.metrics, stored, &case);
+                record::log_change(stored, &case, self.subject);
+                deps.owed.notify_one();
+                (self.stored, self.case, self.unrecorded) = (Some(case.clone()), Some(case), None);
+                Ok(())
+            }
+            Err(store::Error::Conflict) => Err(Verdict::Later {
+                at: clock::after(now, CONFLICT),
+                counted: Counted::No,
+                why: "somebody else changed the case first".into(),
+                pause_until: None,
+            }),
+            Err(error) => {
+                tracing::error!(case.id = %case.id, "the store cannot be written; containment goes on: {error}");
+                self.unrecorded = Some(Trouble::from_store(&error));
+                (self.unwritten, self.case) = (audit, Some(case));
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing was written in this round: it is settled, or something is still awaited.
+    fn nothing_applied(&self, plan: &Plan, auth0: Option<Trouble>, graph: Option<Trouble>) -> Verdict {
+        if let Some(trouble) = self.unrecorded.as_ref().or(auth0.as_ref()) {
+            return self.looker.later(trouble);
+        }
+        if !plan.actions.is_empty() {
+            tracing::warn!(
+                "observe mode: an open case needs {} actions, none was applied",
+                plan.actions.len()
+            );
+            return Verdict::Done;
+        }
+        let why = plan.held.first().cloned().unwrap_or_else(|| "waiting for the read-back".into());
+        match plan.next {
+            Next::Settled => Verdict::Done,
+            Next::Again(after) => Verdict::Later {
+                at: clock::after(self.looker.deps.clock.now(), after),
+                counted: Counted::No,
+                why,
+                pause_until: None,
+            },
+            Next::WhenGraphAnswers => {
+                let unheard = Trouble { why, now: WhatNow::BackOff, scope: Scope::Graph };
+                self.looker.later(&graph.unwrap_or(unheard))
+            }
+        }
+    }
+
+    /// What was accepted is noted in the case; whether it holds is for the read-back to say.
+    fn take_outcomes(&mut self, applied: &[Applied]) -> Option<Trouble> {
+        let now = self.looker.deps.clock.now();
+        let case = self.case.as_mut().expect("the check lets no action through without a case");
+        self.unwritten.extend(record::applied(case, applied, now));
+        let mut trouble = None;
+        for Applied { action, outcome } in applied {
+            match (action, outcome) {
+                (Action::EndAccess { account, means }, Outcome::Accepted) => {
+                    if let Some(progress) = case.accounts.get_mut(account) {
+                        (progress.ended_by, progress.ended_at) = (Some(*means), Some(now));
+                    }
+                }
+                (Action::EndAccess { means, .. }, Outcome::NotInPlan) if means.next().is_some() => {
+                    self.looker.learn_refusal_of(*means);
+                }
+                (_, Outcome::NotInPlan) => {
+                    let why =
+                        format!("{}: refused by the tenant's plan or our permissions", action.sentence());
+                    trouble = Some(Trouble::from_action(why, WhatNow::AskHuman));
+                }
+                (_, Outcome::Failed { why, now }) => trouble = Some(Trouble::from_action(why.clone(), *now)),
+                (_, Outcome::Accepted | Outcome::AccountGone | Outcome::Unknown(_)) => {}
+            }
+        }
+        trouble
+    }
+
+    /// What was done so far goes on record, and people are told what stands in the way.
+    async fn end_in_trouble(&mut self, trouble: &Trouble, policy: &Policy) -> Result<Round, Verdict> {
+        if let Some(mut case) = self.case.clone() {
+            case.open = vec![trouble.why.clone()];
+            let now = self.looker.deps.clock.now();
+            self.save(case, Vec::new(), Vec::new(), policy, now).await?;
+        }
+        Ok(Round::Ended(self.looker.later(trouble)))
+    }
+
+    fn store_trouble(&self, error: &store::Error) -> Verdict {
+        self.looker.later(&Trouble::from_store(error))
+    }
+}
+
+/// Events whose case is over have been answered: a repetition must not contain again.
+async fn still_asking(looker: &Looker, asks: Vec<Event>) -> Result<Vec<Event>, store::Error> {
+    let mut still = Vec::with_capacity(asks.len());
+    for ask in asks {
+        let case = match &ask.kind {
+            EventKind::ReleaseRequested { case, .. } => *case,
+            _ => CaseId::opened_by(ask.id),
+        };
+        if looker.deps.store.case(case).await?.is_none_or(|case| case.state.is_open()) {
+            still.push(ask);
+        }
+    }
+    Ok(still)
+}
+
+/// The asks that can change the plan, at most [`ASKS_MAX`]: what people asked for, then the strongest and newest alerts.
+fn strongest(mut asks: Vec<Event>) -> Vec<Event> {
+    let rank = |ask: &Event| match &ask.kind {
+        EventKind::ReleaseRequested { .. } | EventKind::ContainRequested { .. } => (0, 0),
+        EventKind::UserDeleted => (1, 0),
+        EventKind::RiskReported(evidence) => (2, -(evidence.level as i32)),
+        _ => (3, 0),
+    };
+    asks.sort_by_key(|ask| (rank(ask), std::cmp::Reverse(ask.received_at)));
+    asks.truncate(ASKS_MAX);
+    asks
+}
+
+fn same_but_version(stored: &Case, case: &Case) -> bool {
+    Case { version: stored.version, ..case.clone() } == *stored
+}

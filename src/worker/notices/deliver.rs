@@ -1,0 +1,201 @@
+//! One attempt at one notice: what to say, whether it was said already, say it, write down how it ended.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::Deps;
+use super::pace::Call;
+use crate::clock::{self, SignedDuration, Timestamp};
+use crate::notify::text::{self, Stage};
+use crate::notify::{Certainty, Error, FollowUp, Handle, Message};
+use crate::retry::{BackOff, WhatNow};
+use crate::store::{Notice, NoticeFailed, PostOutcome, Topic};
+
+/// The vendor or the network is in trouble.
+const TROUBLE: BackOff = BackOff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
+/// Only a person can mend it: look now and then whether somebody has.
+const REFUSED: BackOff = BackOff { first: Duration::from_secs(30), most: Duration::from_secs(300) };
+/// How far the vendor's clock and ours may differ when looking for a message by its time.
+const CLOCKS_DIFFER_MAX: SignedDuration = SignedDuration::from_secs(300);
+
+/// How one attempt ended, for the loop.
+pub(super) struct Report {
+    pub topic: Topic,
+    pub ended: Ended,
+}
+
+pub(super) enum Ended {
+    Told {
+        at: Timestamp,
+    },
+    /// The newest state is one that this notifier does not tell apart from what was said.
+    NothingToTell,
+    Throttled {
+        call: Call,
+        until: Timestamp,
+    },
+    Failed(anyhow::Error),
+    StoreFailed(anyhow::Error),
+}
+
+/// Delivers `notice` in the newest version of its topic and records the outcome.
+pub(super) async fn deliver(deps: &Deps, notice: Notice) -> Report {
+    let topic = notice.topic.clone();
+    let ended = match attempt(deps, notice).await {
+        Ok(ended) => ended,
+        Err(error) => Ended::StoreFailed(error),
+    };
+    Report { topic, ended }
+}
+
+/// Something to say, and the stage that a notifier without updates tells apart; `None` tells every version apart.
+struct News {
+    message: Message,
+    stage: Option<Stage>,
+}
+
+/// `Err` is the store's: nothing more can be written down.
+async fn attempt(deps: &Deps, mut notice: Notice) -> anyhow::Result<Ended> {
+    let news = news(deps, &notice).await?;
+    if let Some(since) = notice.sending_since {
+        match look(deps, &mut notice, &news, since).await? {
+            Looked::SaidAlready => return Ok(Ended::Told { at: deps.clock.now() }),
+            Looked::GoOn => {}
+            Looked::Failed(error) => return failed(deps, &notice, Call::Look, error).await,
+        }
+    }
+    match (deps.notifier.follow_up(), notice.handle.clone()) {
+        (FollowUp::Update, Some(handle)) => update(deps, &notice, &news, Handle::new(handle)).await,
+        (FollowUp::NewMessage, Some(told)) if !is_news(&news, &told) => {
+            record(deps, &notice, news.message.tag.version, Some(told)).await?;
+            Ok(Ended::NothingToTell)
+        }
+        _ => post(deps, &notice, &news).await,
+    }
+}
+
+async fn news(deps: &Deps, notice: &Notice) -> anyhow::Result<News> {
+    let now = deps.clock.now();
+    match &notice.topic {
+        Topic::Case(id) => {
+            let case = deps.store.case(*id).await.context("the case to tell about cannot be read")?;
+            let case = case.with_context(|| format!("{id} is owed to people and not in the store"))?;
+            Ok(News { message: text::case(&case, now), stage: Some(Stage::of(&case, now)) })
+        }
+        Topic::Notice(key) => {
+            let sentence = notice.text.as_deref().unwrap_or(key);
+            Ok(News { message: text::notice(key, notice.owed_version, sentence), stage: None })
+        }
+    }
+}
+
+enum Looked {
+    SaidAlready,
+    GoOn,
+    Failed(Error),
+}
+
+/// After a lost reply or a crash: adopts the message if it is there.
+async fn look(deps: &Deps, notice: &mut Notice, news: &News, since: Timestamp) -> anyhow::Result<Looked> {
+    let since = since.saturating_sub(CLOCKS_DIFFER_MAX).unwrap_or(since);
+    let tag = &news.message.tag;
+    let found = match deps.notifier.find(tag, since).await {
+        Ok(Some(found)) => found,
+        // Who cannot look must choose: a message twice is better than none.
+        Ok(None) | Err(Error::Unsupported(_)) => return Ok(Looked::GoOn),
+        Err(error) => return Ok(Looked::Failed(error)),
+    };
+    notice.handle = Some(found.handle.as_str().to_owned());
+    record(deps, notice, found.version, notice.handle.clone()).await?;
+    Ok(if found.version >= tag.version { Looked::SaidAlready } else { Looked::GoOn })
+}
+
+async fn update(deps: &Deps, notice: &Notice, news: &News, handle: Handle) -> anyhow::Result<Ended> {
+    let mut ended = deps.notifier.update(&handle, &news.message).await;
+    if let Err(error @ Error::Unfit { .. }) = &ended {
+        say_unfit(notice, error);
+        ended = deps.notifier.update(&handle, &news.message.plain()).await;
+    }
+    match ended {
+        Ok(()) => told(deps, notice, news, handle.to_string()).await,
+        Err(Error::Gone(_) | Error::Unsupported(_)) => post(deps, notice, news).await,
+        Err(error) => failed(deps, notice, Call::Update, error).await,
+    }
+}
+
+async fn post(deps: &Deps, notice: &Notice, news: &News) -> anyhow::Result<Ended> {
+    let leaving = deps.store.notice_sending(notice, deps.clock.now()).await;
+    leaving.context("that a message is about to leave cannot be written down")?;
+    let mut ended = deps.notifier.post(&news.message).await;
+    if let Err(error @ Error::Unfit { .. }) = &ended {
+        say_unfit(notice, error);
+        ended = deps.notifier.post(&news.message.plain()).await;
+    }
+    match ended {
+        Ok(handle) => {
+            let handle = handle.map_or_else(|| what_was_told(news), |handle| handle.to_string());
+            told(deps, notice, news, handle).await
+        }
+        Err(error) => failed(deps, notice, Call::Post, error).await,
+    }
+}
+
+async fn told(deps: &Deps, notice: &Notice, news: &News, handle: String) -> anyhow::Result<Ended> {
+    let at = deps.clock.now();
+    record(deps, notice, news.message.tag.version, Some(handle)).await?;
+    Ok(Ended::Told { at })
+}
+
+async fn record(deps: &Deps, notice: &Notice, version: u64, handle: Option<String>) -> anyhow::Result<()> {
+    let recorded = deps.store.notice_sent(notice, version, handle).await;
+    recorded.context("that a message was delivered cannot be written down")
+}
+
+async fn failed(deps: &Deps, notice: &Notice, call: Call, error: Error) -> anyhow::Result<Ended> {
+    let now = deps.clock.now();
+    let next_at = next_try(error.what_now(), notice.attempts, now);
+    let failure = NoticeFailed { next_at, why: error.to_string(), outcome: outcome(call, &error) };
+    let written = deps.store.notice_failed(notice, failure).await;
+    written.context("that a message could not be delivered cannot be written down")?;
+    Ok(match error {
+        Error::Throttled(until) => Ended::Throttled { call, until },
+        error => Ended::Failed(anyhow::Error::new(error).context(deps.notifier.channel())),
+    })
+}
+
+fn next_try(what_now: WhatNow, attempts: u32, now: Timestamp) -> Timestamp {
+    let wait = |back_off: BackOff| back_off.delay(attempts.saturating_add(1), fastrand::f64());
+    match what_now {
+        WhatNow::RetryAt(at) => at,
+        WhatNow::BackOff => clock::after(now, wait(TROUBLE)),
+        // A message that is refused even in plain words is our mistake: the next version may fare better.
+        WhatNow::AskHuman | WhatNow::GiveUp => clock::after(now, wait(REFUSED)),
+    }
+}
+
+/// Whether a message nobody knows of may be there now. A failed look proves nothing; a failed update adds none.
+fn outcome(call: Call, error: &Error) -> PostOutcome {
+    match (call, error.certainty()) {
+        (Call::Look, _) | (Call::Post, Certainty::Unknown) => PostOutcome::Unknown,
+        (Call::Update, _) | (Call::Post, Certainty::NotPosted) => PostOutcome::NotPosted,
+    }
+}
+
+fn say_unfit(notice: &Notice, error: &Error) {
+    let channel = notice.channel.as_str();
+    tracing::warn!(channel, topic = ?notice.topic, %error, "told in plain words instead");
+}
+
+/// What a notifier without handles keeps in the handle's place.
+fn what_was_told(news: &News) -> String {
+    match news.stage {
+        Some(stage) => format!("told/{}", stage.word()),
+        None => format!("told/{}", news.message.tag.version),
+    }
+}
+
+/// The way from requested to accepted is not worth a second message; how it ended is.
+fn is_news(news: &News, told: &str) -> bool {
+    news.stage != Some(Stage::UnderWay) && what_was_told(news) != told
+}

@@ -1,0 +1,243 @@
+//! Reads both sides afresh for one person: store, Entra and Auth0, side by side.
+//!
+//! What cannot be read is said in the snapshot. Trouble that must delay the look is reported beside it, because a
+//! containment acts on what it has: Graph being down never stops one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+
+use super::look::{Looker, Scope, Trouble};
+use crate::auth0;
+use crate::case::{AccountId, BlockProgress, Case, Means, Reason};
+use crate::entra;
+use crate::event::{Event, EventKind, Lane, Subject};
+use crate::retry::WhatNow;
+use crate::snapshot::{Account, AccountsSeen, Directory, RiskView, Snapshot};
+use crate::store;
+
+/// How long a containment waits for Graph before it acts on the alert's own evidence.
+const GRAPH_PATIENCE: Duration = Duration::from_millis(500);
+
+/// A snapshot, and what stood in the way of a full one.
+pub(super) struct Observed {
+    pub snapshot: Snapshot,
+    /// Auth0 could not be read, or not fully.
+    pub auth0: Option<Trouble>,
+    /// Graph was asked and did not tell.
+    pub graph: Option<Trouble>,
+}
+
+/// What a look has heard from Entra. The rounds of one look ask once: the read-back is Auth0's, and risk may be read
+/// once a second for the whole tenant.
+#[derive(Default)]
+pub(super) struct Heard(Option<Entra>);
+
+/// What Auth0 told about the person's accounts.
+struct Accounts {
+    found: BTreeMap<AccountId, Account>,
+    seen: AccountsSeen,
+    trouble: Option<Trouble>,
+}
+
+/// Reads everything. The brake's count is left at zero: it is read under the lock that makes it exact.
+pub(super) async fn observe(
+    looker: &Looker,
+    subject: Subject,
+    asks: &[Event],
+    case: Option<&Case>,
+    means: Means,
+    heard: &mut Heard,
+) -> Result<Observed, store::Error> {
+    let links = looker.deps.store.links(subject).await?;
+    let last_closed = looker.deps.store.last_closed_case(subject).await?;
+    let known: BTreeSet<AccountId> =
+        links.into_iter().chain(case.iter().flat_map(|case| case.accounts.keys().cloned())).collect();
+    let (entra, accounts, token_lifetime_seconds) = tokio::join!(
+        hear_entra(looker, subject, asks, case, heard),
+        accounts(looker, subject, known, case, means),
+        token_lifetime(looker, case),
+    );
+    let snapshot = Snapshot {
+        subject,
+        asks: asks.to_vec(),
+        directory: entra.directory,
+        risk: entra.risk,
+        accounts: accounts.found,
+        accounts_seen: accounts.seen,
+        case: case.cloned(),
+        last_closed,
+        recent_containments: 0,
+        token_lifetime_seconds,
+        means,
+    };
+    Ok(Observed { snapshot, auth0: accounts.trouble, graph: entra.trouble })
+}
+
+/// What Entra told about the person.
+#[derive(Clone)]
+pub(super) struct Entra {
+    directory: Directory,
+    risk: RiskView,
+    trouble: Option<Trouble>,
+}
+
+async fn hear_entra(
+    looker: &Looker,
+    subject: Subject,
+    asks: &[Event],
+    case: Option<&Case>,
+    heard: &mut Heard,
+) -> Entra {
+    if let Some(entra) = &heard.0 {
+        return entra.clone();
+    }
+    let entra = entra(looker, subject, asks, case).await;
+    if entra.trouble.is_none() {
+        heard.0 = Some(entra.clone());
+    }
+    entra
+}
+
+async fn entra(looker: &Looker, subject: Subject, asks: &[Event], case: Option<&Case>) -> Entra {
+    let both = ask_entra(looker, subject, asks, case);
+    if !acts_on_evidence(looker.lane, asks) {
+        return both.await;
+    }
+    tokio::time::timeout(GRAPH_PATIENCE, both).await.unwrap_or_else(|_| {
+        let why = format!("Graph did not answer within {} ms", GRAPH_PATIENCE.as_millis());
+        let trouble = Some(Trouble { why: why.clone(), now: WhatNow::BackOff, scope: Scope::Graph });
+        Entra { directory: Directory::Unread(why.clone()), risk: RiskView::Unread(why), trouble }
+    })
+}
+
+fn acts_on_evidence(lane: Lane, asks: &[Event]) -> bool {
+    let evidence =
+        |ask: &Event| matches!(ask.kind, EventKind::RiskReported(_) | EventKind::ContainRequested { .. });
+    lane == Lane::Contain && asks.iter().any(evidence)
+}
+
+async fn ask_entra(looker: &Looker, subject: Subject, asks: &[Event], case: Option<&Case>) -> Entra {
+    let wants_risk = looker.lane == Lane::Contain && risk_can_matter(asks, case);
+    let risk = async {
+        match wants_risk {
+            true => Some(looker.entra.risk(subject.object).await),
+            false => None,
+        }
+    };
+    let (directory, risk) = tokio::join!(looker.entra.person(subject.object), risk);
+    let mut trouble = None;
+    let mut unread = |error: entra::Error| {
+        let why = error.to_string();
+        trouble = Some(Trouble { why: why.clone(), now: error.what_now(), scope: Scope::Graph });
+        why
+    };
+    let risk = match risk {
+        Some(risk) => risk.unwrap_or_else(|error| RiskView::Unread(unread(error))),
+        None => RiskView::Unread("not asked".into()),
+    };
+    let directory = directory.unwrap_or_else(|error| Directory::Unread(unread(error)));
+    Entra { directory, risk, trouble }
+}
+
+/// Risk is read only where it can change the plan: to weigh an alert, and to release.
+fn risk_can_matter(asks: &[Event], case: Option<&Case>) -> bool {
+    let reason = case.map(|case| &case.reason);
+    asks.iter().any(|ask| match (&ask.kind, reason) {
+        (EventKind::RiskReported(_), None) => true,
+        (EventKind::RiskReported(evidence), Some(Reason::Risk(_))) => evidence.state.is_cleared(),
+        (EventKind::Escalated, Some(Reason::Disabled | Reason::Deleted)) => true,
+        _ => false,
+    })
+}
+
+async fn accounts(
+    looker: &Looker,
+    subject: Subject,
+    known: BTreeSet<AccountId>,
+    case: Option<&Case>,
+    means: Means,
+) -> Accounts {
+    let (searched, read) =
+        tokio::join!(looker.auth0.accounts_of(subject.object), read_known(looker, known, case, means));
+    let mut found = match read {
+        Ok(found) => found,
+        Err(error) => return Accounts::unread(&error),
+    };
+    let new: Vec<AccountId> = match &searched {
+        Ok(ids) => ids.iter().filter(|id| !found.contains_key(id)).cloned().collect(),
+        Err(_) => Vec::new(),
+    };
+    match try_join_all(new.iter().map(|id| read_one(looker, id, case, means))).await {
+        Ok(accounts) => found.extend(accounts.into_iter().flatten()),
+        Err(error) => return Accounts::unread(&error),
+    }
+    match searched {
+        Ok(_) => Accounts { found, seen: AccountsSeen::All, trouble: None },
+        Err(error) => {
+            let seen = AccountsSeen::LinkedOnly(error.to_string());
+            Accounts { found, seen, trouble: Some(Trouble::from_auth0(&error)) }
+        }
+    }
+}
+
+impl Accounts {
+    fn unread(error: &auth0::Error) -> Accounts {
+        let seen = AccountsSeen::Unread(error.to_string());
+        Accounts { found: BTreeMap::new(), seen, trouble: Some(Trouble::from_auth0(error)) }
+    }
+}
+
+/// Accounts known from the link index or the case. One that answers 404 may live on as an identity of another, which
+/// is then the one to contain; otherwise it is gone and leaves the index.
+async fn read_known(
+    looker: &Looker,
+    known: BTreeSet<AccountId>,
+    case: Option<&Case>,
+    means: Means,
+) -> Result<BTreeMap<AccountId, Account>, auth0::Error> {
+    let read = join_all(known.iter().map(|id| read_one(looker, id, case, means))).await;
+    let mut found = BTreeMap::new();
+    for (id, account) in known.iter().zip(read) {
+        if let Some((id, account)) = account? {
+            found.insert(id, account);
+            continue;
+        }
+        if let Some(holder) = looker.auth0.holder_of(id).await?
+            && let Some((holder, account)) = read_one(looker, &holder, case, means).await?
+        {
+            found.insert(holder, account);
+        }
+    }
+    Ok(found)
+}
+
+async fn read_one(
+    looker: &Looker,
+    id: &AccountId,
+    case: Option<&Case>,
+    means: Means,
+) -> Result<Option<(AccountId, Account)>, auth0::Error> {
+    let ended =
+        case.and_then(|case| case.accounts.get(id)).filter(|progress| progress.block != BlockProgress::Gone);
+    let read_back = ended.and_then(|progress| progress.ended_by);
+    let Some(mut account) = looker.auth0.account(id).await? else { return Ok(None) };
+    if let Some(ended_by) = read_back {
+        account.access = looker.auth0.access(id, ended_by.max(means)).await?;
+    }
+    Ok(Some((id.clone(), account)))
+}
+
+/// Only the read-back needs it, so it never delays a block; without it the residual exposure is unknown and said so.
+async fn token_lifetime(looker: &Looker, case: Option<&Case>) -> Option<u64> {
+    case.filter(|case| case.exposed_until.is_none() && case.state.is_open())?;
+    looker.auth0.longest_token_lifetime_seconds().await.ok()
+}
+
+impl Trouble {
+    fn from_auth0(error: &auth0::Error) -> Trouble {
+        let scope = if error.is_vendor_away() { Scope::Everybody } else { Scope::Person };
+        Trouble { why: error.to_string(), now: error.what_now(), scope }
+    }
+}

@@ -1,0 +1,176 @@
+//! What is written down about a case: its audit entries, what is owed to people, and how long each step took.
+
+use crate::action::{Action, Outcome};
+use crate::apply::Applied;
+use crate::audit::{Actor, Entry};
+use crate::case::{Case, CaseState, Reason, Restraint};
+use crate::clock::{self, Timestamp};
+use crate::event::{EventKind, Subject};
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::snapshot::{Blocked, Snapshot};
+use crate::store::{Owed, Topic};
+use crate::telemetry::{Hop, Metrics};
+
+/// What was decided, before it is done: on record before the first write. A look that only waits decides nothing.
+pub(super) fn decided(plan: &Plan, snapshot: &Snapshot, stored: Option<&Case>, now: Timestamp) -> Vec<Entry> {
+    let Some(case) = &plan.case else { return Vec::new() };
+    if plan.actions.is_empty() && stored.is_some_and(|stored| stored.state == case.state) {
+        return Vec::new();
+    }
+    let held = plan.held.iter().map(|why| entry(case, now, "plan.held", why.clone()));
+    let actions = plan.actions.iter().map(|action| Entry {
+        account: Some(action.account().clone()),
+        before: before(snapshot, action),
+        ..entry(case, now, "plan.decided", action.sentence())
+    });
+    held.chain(actions).collect()
+}
+
+/// How each action ended.
+pub(super) fn applied(case: &Case, applied: &[Applied], now: Timestamp) -> Vec<Entry> {
+    let one = |done: &Applied| Entry {
+        account: Some(done.action.account().clone()),
+        outcome: Some(match &done.outcome {
+            Outcome::Unknown(why) | Outcome::Failed { why, .. } => format!("{}: {why}", done.outcome.word()),
+            Outcome::Accepted | Outcome::AccountGone | Outcome::NotInPlan => done.outcome.word().to_owned(),
+        }),
+        ..entry(case, now, done.action.word(), done.action.sentence())
+    };
+    applied.iter().map(one).collect()
+}
+
+/// What changed about the case itself.
+pub(super) fn changed(before: Option<&Case>, after: &Case, now: Timestamp) -> Option<Entry> {
+    let was = before.map(|case| case.state);
+    if was == Some(after.state) {
+        return None;
+    }
+    let what = match after.state {
+        CaseState::Requested => "case.requested",
+        CaseState::Accepted => "case.accepted",
+        CaseState::Verified => "case.verified",
+        CaseState::NotActed => "case.not_acted",
+        CaseState::Releasing => "case.releasing",
+        CaseState::Released => "case.released",
+    };
+    let because = after.released_because.clone().unwrap_or_else(|| after.reason.sentence());
+    Some(Entry {
+        actor: actor(after),
+        before: was.map(|state| state.word().to_owned()),
+        after: Some(after.state.word().to_owned()),
+        ..entry(after, now, what, format!("Case {}: {because}", after.state.word()))
+    })
+}
+
+/// Nothing came of a look at somebody without a case; on record when a risk alert or a person asked.
+pub(super) fn left_alone(snapshot: &Snapshot, plan: &Plan, now: Timestamp) -> Vec<Entry> {
+    let asked = snapshot.asks.iter().find(|ask| {
+        matches!(
+            ask.kind,
+            EventKind::RiskReported(_) | EventKind::ContainRequested { .. } | EventKind::UserDeleted
+        )
+    });
+    let Some(ask) = asked else { return Vec::new() };
+    let one = |why: &String| Entry {
+        at: now,
+        actor: Actor::Lockstep,
+        subject: Some(snapshot.subject),
+        case: None,
+        event: Some(ask.id),
+        account: None,
+        what: "plan.left_alone".into(),
+        sentence: format!("Left alone: {why}"),
+        before: None,
+        after: None,
+        outcome: None,
+    };
+    plan.held.iter().map(one).collect()
+}
+
+/// What people are owed for this version of the case, on every configured channel.
+pub(super) fn owed(channels: &[&'static str], case: &Case, policy: &Policy, now: Timestamp) -> Vec<Owed> {
+    let topic = Topic::Case(case.id);
+    let mut owed: Vec<Owed> =
+        channels.iter().map(|c| owe(c, topic.clone(), case.version, None, now)).collect();
+    if case.restraint == Some(Restraint::ContainBrake) && case.version == 1 {
+        let brake = policy.contain.brake;
+        let window = now.as_second() / i64::try_from(brake.window_seconds.max(1)).unwrap_or(i64::MAX);
+        let text = format!(
+            "The contain brake is on: more than {} containments in {} minutes. Until it is off, sessions are ended \
+             but nobody is blocked. Look at `lockstep cases --open`; `lockstep contain` still blocks.",
+            brake.containments,
+            brake.window_seconds / 60
+        );
+        let topic = Topic::Notice(format!("brake/{window}"));
+        owed.extend(channels.iter().map(|c| owe(c, topic.clone(), 1, Some(text.clone()), now)));
+    }
+    owed
+}
+
+fn owe(channel: &str, topic: Topic, version: u64, text: Option<String>, now: Timestamp) -> Owed {
+    Owed { topic, channel: channel.to_owned(), version, text, due_at: now }
+}
+
+/// Measures the steps that this change has completed.
+pub(super) fn measure(metrics: &Metrics, before: Option<&Case>, after: &Case) {
+    let was = |state: fn(&Case) -> Option<Timestamp>| before.and_then(state);
+    if before.is_none()
+        && let Some(signal_at) = after.signal_at
+    {
+        metrics.containment(Hop::SignalToReceived, clock::elapsed(signal_at, after.received_at));
+    }
+    if let (None, Some(accepted_at)) = (was(|c| c.accepted_at), after.accepted_at) {
+        metrics.containment(Hop::ReceivedToActed, clock::elapsed(after.received_at, accepted_at));
+    }
+    if let (None, Some(verified_at)) = (was(|c| c.verified_at), after.verified_at) {
+        let accepted_at = after.accepted_at.unwrap_or(verified_at);
+        metrics.containment(Hop::ActedToVerified, clock::elapsed(accepted_at, verified_at));
+        let from = after.signal_at.unwrap_or(after.received_at);
+        metrics.containment(Hop::Total, clock::elapsed(from, verified_at));
+    }
+}
+
+pub(super) fn log_change(before: Option<&Case>, after: &Case, subject: Subject) {
+    if before.map(|case| case.state) != Some(after.state) {
+        tracing::info!(
+            case.id = %after.id, subject.id = %subject, event.id = %after.event, state = after.state.word(),
+            accounts = after.accounts.len(), "case {}", after.state.word()
+        );
+    }
+}
+
+fn actor(case: &Case) -> Actor {
+    match (&case.reason, case.state) {
+        (Reason::Operator { by, .. }, CaseState::Requested) => Actor::Operator(by.clone()),
+        _ => Actor::Lockstep,
+    }
+}
+
+fn before(snapshot: &Snapshot, action: &Action) -> Option<String> {
+    let account = snapshot.accounts.get(action.account())?;
+    let blocked = match account.blocked {
+        Blocked::Yes => "blocked",
+        Blocked::No => "not blocked",
+    };
+    Some(match &account.stamp {
+        Some(stamp) => format!("{blocked}, stamped by {}", stamp.case),
+        None => blocked.to_owned(),
+    })
+}
+
+fn entry(case: &Case, at: Timestamp, what: &str, sentence: String) -> Entry {
+    Entry {
+        at,
+        actor: Actor::Lockstep,
+        subject: Some(case.subject),
+        case: Some(case.id),
+        event: Some(case.event),
+        account: None,
+        what: what.to_owned(),
+        sentence,
+        before: None,
+        after: None,
+        outcome: None,
+    }
+}

@@ -1,0 +1,243 @@
+//! Azure Monitor's alerts, by a secret in the URL and as a secure webhook.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use lockstep::clock::Clock;
+use lockstep::ingest::AzureMonitorJwt;
+use serde_json::{Value, json};
+
+use super::world::{GROUP, TENANT, USER, World, settings};
+
+const PATH: &str = "/webhooks/azure-monitor";
+const SECRET_IN_URL: &str = "secret=monitor%2Bsecret%2Fwith%3Dsigns";
+const CALLER: &str = "461e8683-5575-4561-ac7f-899cc907d62a";
+const AUDIENCE: &str = "api://lockstep";
+/// Made for these tests alone; the public half is in `entra-keys.json`.
+const SIGNING_KEY: &str = include_str!("../fixtures/entra-signing-key.pem");
+const PUBLISHED_KEYS: &str = include_str!("../fixtures/entra-keys.json");
+
+fn row(cells: &[(&str, &str)]) -> Value {
+    cells.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+}
+
+fn alert(all_of: Value) -> Value {
+    json!({
+        "schemaId": "azureMonitorCommonAlertSchema",
+        "data": {
+            "essentials": { "signalType": "Log", "monitorCondition": "Fired", "firedDateTime": "2026-07-18T15:58:24Z" },
+            "alertContext": { "conditionType": "LogQueryCriteria", "condition": { "allOf": all_of } }
+        }
+    })
+}
+
+fn fired() -> String {
+    alert(json!([{ "dimensions": row(&[("UserId", USER), ("RiskLevel", "high")]) }])).to_string()
+}
+
+async fn post(world: &World, query: &str, body: String) -> u16 {
+    world.post(&format!("{PATH}?{query}"), body).await.status().as_u16()
+}
+
+#[tokio::test]
+async fn the_secret_in_the_url_is_decoded_once_and_must_be_right() {
+    let world = World::start().await;
+    assert_eq!(post(&world, SECRET_IN_URL, fired()).await, 202);
+    assert_eq!(post(&world, &format!("a=b&{SECRET_IN_URL}"), fired()).await, 202);
+    assert_eq!(world.events().await.len(), 2);
+    for wrong in ["", "secret=", "secret=guess", "secret=monitor+secret%2Fwith%3Dsigns", "Secret=x"] {
+        assert_eq!(post(&world, wrong, fired()).await, 401, "{wrong}");
+    }
+    assert_eq!(post(&world, &format!("{SECRET_IN_URL}&{SECRET_IN_URL}"), fired()).await, 401);
+    let bearer =
+        world.http.post(world.url(PATH)).bearer_auth("a.b.c").header("content-type", "application/json");
+    assert_eq!(bearer.body(fired()).send().await.unwrap().status(), 401, "no tokens are expected");
+    assert!(world.events().await.is_empty());
+}
+
+#[tokio::test]
+async fn dimensions_and_embedded_rows_name_the_people() {
+    let world = World::start().await;
+    let criteria = json!([
+        { "dimensions": row(&[("UserId", USER), ("RiskLevel", "high"), ("RiskState", "confirmedCompromised"),
+            ("RiskEventType", "leakedCredentials"), ("TenantId", "00000000-0000-0000-0000-000000000001"),
+            ("LastUpdatedDateTime", "2026-07-18T15:00:00Z")]) },
+        { "dimensions": null, "event": [
+            row(&[("Id", GROUP), ("RiskLevel", "none"), ("RiskState", "dismissed")]),
+            row(&[("Id", "a3f515c85e60"), ("RiskEventType", "x")]),
+            row(&[("userid", USER), ("RiskLevel", "medium"), ("time", "7/18/2026 2:03:03 PM")]),
+            row(&[("UserId", "olack@adatum.com")]),
+            row(&[("operation_Name", "GET /")])
+        ] }
+    ]);
+    assert_eq!(post(&world, SECRET_IN_URL, alert(criteria).to_string()).await, 202);
+    let of = |user: &str, detail: &str| format!("azure_monitor person {user}: risk_reported {detail}");
+    assert_eq!(
+        world.told().await,
+        [
+            of(USER, "high, confirmed compromised, leakedCredentials at 2026-07-18T15:00:00Z"),
+            of(GROUP, "none, dismissed, - at 2026-07-18T15:58:24Z"),
+            of(USER, "medium, at risk, - at 2026-07-18T15:58:24Z"),
+        ]
+    );
+    assert_eq!(world.counted("azure_monitor", "unhandled"), 2);
+    assert_eq!(world.counted("azure_monitor", "unreadable_item"), 1);
+}
+
+#[tokio::test]
+async fn resolved_metric_and_foreign_alerts_are_accepted_and_ignored() {
+    let world = World::start().await;
+    let mut resolved = alert(json!([]));
+    resolved["data"]["essentials"]["monitorCondition"] = json!("Resolved");
+    let mut metric = alert(json!([]));
+    metric["data"]["essentials"]["signalType"] = json!("Metric");
+    for body in [resolved, metric] {
+        assert_eq!(post(&world, SECRET_IN_URL, body.to_string()).await, 202);
+    }
+    assert_eq!(post(&world, SECRET_IN_URL, json!({ "schemaId": "other", "data": 7 }).to_string()).await, 400);
+    assert_eq!(post(&world, SECRET_IN_URL, json!({ "hello": "world" }).to_string()).await, 202);
+    assert_eq!(world.counted("azure_monitor", "nothing_happened"), 2);
+    assert_eq!(world.counted("azure_monitor", "unhandled"), 1);
+    for broken in ["", "[]", "{", r#"{"schemaId":"azureMonitorCommonAlertSchema","data":{}}"#] {
+        assert_eq!(post(&world, SECRET_IN_URL, broken.into()).await, 400, "{broken}");
+    }
+    let without_rows = alert(json!(7)).to_string();
+    assert_eq!(post(&world, SECRET_IN_URL, without_rows).await, 400);
+    assert!(world.events().await.is_empty());
+}
+
+/// Entra's key endpoint: counts how often it is asked, and can be out of order.
+#[derive(Default)]
+struct Entra {
+    asked: AtomicU64,
+    broken: std::sync::atomic::AtomicBool,
+}
+
+async fn keys(State(entra): State<Arc<Entra>>) -> Result<&'static str, http::StatusCode> {
+    entra.asked.fetch_add(1, Ordering::SeqCst);
+    if entra.broken.load(Ordering::SeqCst) { Err(http::StatusCode::BAD_GATEWAY) } else { Ok(PUBLISHED_KEYS) }
+}
+
+async fn secure_world(entra: Arc<Entra>) -> World {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let login_url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let router = Router::new().route(&format!("/{TENANT}/discovery/v2.0/keys"), get(keys)).with_state(entra);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut settings = settings();
+    settings.azure_monitor_secrets.clear();
+    settings.azure_monitor_jwt = Some(AzureMonitorJwt { audience: AUDIENCE.into(), login_url });
+    World::with(settings).await
+}
+
+fn claims(world: &World) -> Value {
+    let now = world.clock.now().as_second();
+    json!({ "iss": format!("https://sts.windows.net/{TENANT}/"), "aud": AUDIENCE, "appid": CALLER, "tid": TENANT,
+        "iat": now, "nbf": now, "exp": now + 3600, "roles": ["ActionGroupsSecureWebhook"] })
+}
+
+fn token(kid: &str, claims: &Value) -> String {
+    let mut header = Header::new(Algorithm::RS256);
+    header.kid = Some(kid.into());
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_rsa_pem(SIGNING_KEY.as_bytes()).unwrap())
+        .unwrap()
+}
+
+async fn secure(world: &World, token: &str) -> u16 {
+    let request =
+        world.http.post(world.url(PATH)).bearer_auth(token).header("content-type", "application/json");
+    request.body(fired()).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_secure_webhook_is_let_in_by_entras_token_of_either_version() {
+    let entra = Arc::new(Entra::default());
+    let world = secure_world(entra.clone()).await;
+    let version_1 = claims(&world);
+    let mut version_2 = claims(&world);
+    let login = world.settings.azure_monitor_jwt.as_ref().unwrap().login_url.as_str().trim_end_matches('/');
+    version_2["iss"] = json!(format!("{login}/{TENANT}/v2.0"));
+    version_2["azp"] = version_2["appid"].take();
+    assert_eq!(secure(&world, &token("key-of-today", &version_1)).await, 202);
+    assert_eq!(secure(&world, &token("key-of-today", &version_2)).await, 202);
+    assert_eq!(world.events().await.len(), 2);
+    assert_eq!(entra.asked.load(Ordering::SeqCst), 1, "keys are fetched once and kept");
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_meant_for_us_opens_nothing() {
+    let world = secure_world(Arc::default()).await;
+    let now = world.clock.now().as_second();
+    let changed = |field: &str, value: Value| {
+        let mut claims = claims(&world);
+        claims[field] = value;
+        token("key-of-today", &claims)
+    };
+    let good = token("key-of-today", &claims(&world));
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let (header, payload) = head.split_once('.').unwrap();
+    let turned: String = signature.chars().rev().collect();
+    let unsigned = "eyJhbGciOiJub25lIiwia2lkIjoia2V5LW9mLXRvZGF5In0";
+    let mut symmetric = Header::new(Algorithm::HS256);
+    symmetric.kid = Some("key-of-today".into());
+    let published = EncodingKey::from_secret(PUBLISHED_KEYS.as_bytes());
+    for (name, token) in [
+        ("another audience", changed("aud", json!("api://other"))),
+        (
+            "another issuer",
+            changed("iss", json!("https://sts.windows.net/00000000-0000-0000-0000-000000000000/")),
+        ),
+        ("another caller", changed("appid", json!("0bf30f3b-4a52-48df-9a82-234910c4a086"))),
+        ("no caller", changed("appid", json!(null))),
+        ("another tenant", changed("tid", json!(GROUP))),
+        ("expired", changed("exp", json!(now - 61))),
+        ("not yet valid", changed("nbf", json!(now + 3600))),
+        ("an unknown key", token("key-of-yesterday", &claims(&world))),
+        ("a wrong signature", format!("{head}.{turned}")),
+        ("no signature", format!("{header}.{payload}.")),
+        ("algorithm none", format!("{unsigned}.{payload}.")),
+        (
+            "signed with what is public",
+            jsonwebtoken::encode(&symmetric, &claims(&world), &published).unwrap(),
+        ),
+        ("no token", "hello".to_owned()),
+        ("far too long", "a".repeat(20_000)),
+    ] {
+        assert_eq!(secure(&world, &token).await, 401, "{name}");
+    }
+    assert_eq!(post(&world, "secret=", fired()).await, 401);
+    assert!(world.events().await.is_empty());
+    assert_eq!(secure(&world, &good).await, 202);
+}
+
+#[tokio::test]
+async fn forged_key_ids_make_us_ask_entra_once_a_minute_at_most() {
+    let entra = Arc::new(Entra::default());
+    let world = secure_world(entra.clone()).await;
+    let forged = token("made-up", &claims(&world));
+    for _ in 0..5 {
+        assert_eq!(secure(&world, &forged).await, 401);
+    }
+    assert_eq!(entra.asked.load(Ordering::SeqCst), 1);
+    world.clock.advance(60);
+    assert_eq!(secure(&world, &forged).await, 401);
+    assert_eq!(entra.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn without_entras_keys_the_sender_comes_again_and_old_keys_stay_good() {
+    let entra = Arc::new(Entra::default());
+    let world = secure_world(entra.clone()).await;
+    entra.broken.store(true, Ordering::SeqCst);
+    assert_eq!(secure(&world, &token("key-of-today", &claims(&world))).await, 503);
+    assert_eq!(world.counted("azure_monitor", "keys_unavailable"), 1);
+    entra.broken.store(false, Ordering::SeqCst);
+    world.clock.advance(60);
+    assert_eq!(secure(&world, &token("key-of-today", &claims(&world))).await, 202);
+    entra.broken.store(true, Ordering::SeqCst);
+    world.clock.advance(7200);
+    assert_eq!(secure(&world, &token("key-of-today", &claims(&world))).await, 202);
+}

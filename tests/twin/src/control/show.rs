@@ -1,0 +1,92 @@
+//! What the control plane shows: the world, the journal, complaints, the environment.
+
+use super::{Outcome, Wrong, verbs};
+use crate::Twin;
+use crate::world::{Account, Message, Person, World};
+use serde_json::{Value, json};
+
+/// Accounts and people shown; a bigger world is not for reading.
+const SHOWN_MAX: usize = 200;
+/// Journal entries shown without `?last=`.
+const ENTRIES_DEFAULT: usize = 50;
+
+pub(super) fn page(twin: &Twin, name: &str, query: &str) -> Outcome {
+    match name {
+        "state" => Ok(state(twin)),
+        "journal" => Ok(journal(twin, query)),
+        "complaints" => Ok(complaints(twin)),
+        "env" => Ok(json!(twin.env())),
+        "verbs" => Ok(verbs::all()),
+        "routes" => Ok(Twin::routes().map(|(_, label, _)| Value::from(label)).collect()),
+        _ => Err(Wrong::missing("state, journal, complaints, env, verbs or routes")),
+    }
+}
+
+fn state(twin: &Twin) -> Value {
+    let channel = &twin.setup().slack_channel;
+    let world = twin.world();
+    let people: Vec<Value> = world.people().take(SHOWN_MAX).map(|person| shown(&world, person)).collect();
+    let messages: Vec<Value> = world.slack_messages(channel).iter().map(message).collect();
+    json!({ "people": people, "slack": messages, "accounts": world.account_count() })
+}
+
+fn shown(world: &World, person: &Person) -> Value {
+    let accounts = world.accounts_of(person.id);
+    json!({
+        "id": person.id.to_string(),
+        "upn": person.upn,
+        "name": person.display_name,
+        "enabled": person.enabled,
+        "deleted": person.deleted.is_some(),
+        "risk": person.risk.as_ref().map(|risk| json!({ "level": risk.level, "state": risk.state })),
+        "accounts": accounts.iter().map(|id| account(world, world.account(id))).collect::<Vec<_>>(),
+    })
+}
+
+fn account(world: &World, account: &Account) -> Value {
+    json!({
+        "user_id": &*account.id,
+        "blocked": account.blocked,
+        "sessions": world.sessions(&account.id).len(),
+        "refresh_tokens": world.refresh_tokens(&account.id).len(),
+        "grants": world.grants(&account.id).len(),
+        "app_metadata": account.app_metadata,
+    })
+}
+
+fn message(message: &Message) -> Value {
+    let texts: Vec<&str> = message.versions.iter().map(|version| version.text.as_str()).collect();
+    json!({ "ts": message.ts, "versions": texts })
+}
+
+fn journal(twin: &Twin, query: &str) -> Value {
+    let last = form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "last")
+        .and_then(|(_, value)| value.parse().ok())
+        .unwrap_or(ENTRIES_DEFAULT);
+    let entries = twin.journal().requests();
+    let shown = entries.iter().skip(entries.len().saturating_sub(last)).map(|entry| {
+        json!({
+            "seq": entry.seq,
+            "vendor": format!("{:?}", entry.vendor),
+            "route": entry.route,
+            "path": entry.path,
+            "status": entry.status,
+            "outcome": format!("{:?}", entry.outcome),
+            "body": String::from_utf8_lossy(&entry.body),
+        })
+    });
+    shown.collect()
+}
+
+fn complaints(twin: &Twin) -> Value {
+    let complaints = twin.journal().complaints().into_iter();
+    let shown = complaints.map(|complaint| {
+        json!({
+            "vendor": format!("{:?}", complaint.vendor),
+            "route": complaint.route,
+            "text": complaint.text,
+        })
+    });
+    shown.collect()
+}

@@ -1,0 +1,229 @@
+//! What a twin is started with: identities and secrets, plan and permissions, limits, delays, ports. Plain data; the
+//! defaults are an Enterprise tenant without Auth0 rate limit and without latency, with Graph's own limits on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Auth0 subscription plans, as far as they decide which endpoints answer (Auth0, Manage User Sessions with the
+/// Management API: the session and refresh-token endpoints need Enterprise).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    Free,
+    Essentials,
+    Enterprise,
+}
+
+/// Which of the two recorded 403 bodies tells that the plan lacks an endpoint. Both occur in real exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanRefusal {
+    /// `errorCode: insufficient_entitlement`.
+    Entitlement,
+    /// `errorCode: insufficient_scope` with a "Please upgrade" message.
+    Scope,
+}
+
+/// The tenant-wide limit of the Management API: a burst and a refill.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateLimit {
+    pub burst: u32,
+    pub per_second: f64,
+}
+
+impl RateLimit {
+    /// Free plan: 2 burst, 2 per second (Auth0, Rate Limit Configurations).
+    pub const FREE: RateLimit = RateLimit { burst: 2, per_second: 2.0 };
+    /// Enterprise production tenants: 50 burst, 16 per second (same page).
+    pub const ENTERPRISE: RateLimit = RateLimit { burst: 50, per_second: 16.0 };
+    /// Enterprise non-production tenants: 10 burst, 2 per second (same page).
+    pub const ENTERPRISE_NON_PRODUCTION: RateLimit = RateLimit { burst: 10, per_second: 2.0 };
+}
+
+/// Fixed ports for the program; tests leave them out and get free ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    pub entra: u16,
+    pub auth0: u16,
+    pub slack: u16,
+}
+
+/// How long each vendor thinks before it answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Latency {
+    pub entra: Duration,
+    pub auth0: Duration,
+    pub slack: Duration,
+}
+
+/// Everything a twin is started with. `Setup::default()` and struct update syntax are the way to write one.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Entra tenant id, a lower-case GUID.
+    pub tenant_id: String,
+    /// Initial domain of the Entra tenant; UPNs of hired people may use any domain.
+    pub tenant_domain: String,
+    pub entra_client_id: String,
+    pub entra_client_secret: String,
+    /// Application permissions that an administrator has consented to.
+    pub graph_permissions: Vec<String>,
+    /// Canonical Auth0 domain; the only audience is `https://{domain}/api/v2/`.
+    pub auth0_domain: String,
+    pub auth0_client_id: String,
+    pub auth0_client_secret: String,
+    /// Management API scopes granted to the client.
+    pub auth0_scopes: Vec<String>,
+    /// Name of the `waad` enterprise connection.
+    pub auth0_connection: String,
+    pub plan: Plan,
+    pub plan_refusal: PlanRefusal,
+    /// Tenant-wide Management API limit; `None` never throttles but still sends the headers.
+    pub rate_limit: Option<RateLimit>,
+    /// Also enforce the per-endpoint limits of the Essentials and Professional plans (Auth0, Rate Limit Configurations).
+    pub endpoint_limits: bool,
+    /// How long deleted sessions and refresh tokens stay visible and usable after the 202.
+    pub deletion_delay: Duration,
+    /// How far the user search lags behind the users.
+    pub search_lag: Duration,
+    /// Lifetime of Graph access tokens.
+    pub entra_token_lifetime: Duration,
+    /// Lifetime of Management API access tokens.
+    pub auth0_token_lifetime: Duration,
+    /// Requests per second and tenant on Identity Protection resources; `None` lifts the limit for benchmarks.
+    pub identity_protection_per_second: Option<u32>,
+    /// ResourceUnits per 10 s for this app and tenant; `None` lifts the limit for benchmarks.
+    pub resource_units_per_ten_seconds: Option<u32>,
+    /// Messages per second and channel that Slack takes before it says 429; `None` takes all.
+    pub slack_messages_per_second: Option<u32>,
+    pub slack_bot_token: String,
+    /// Id of the one channel that exists at the start.
+    pub slack_channel: String,
+    /// Secret echoed in Graph change notifications.
+    pub graph_client_state: String,
+    /// Standard Webhooks secret (`whsec_…`) of the risk webhook.
+    pub risk_webhook_secret: String,
+    /// Secret in the URL of the Azure Monitor webhook.
+    pub azure_monitor_secret: String,
+    pub latency: Latency,
+    /// Journal entries kept; the oldest go first, the counters stay exact.
+    pub journal_cap: usize,
+    pub ports: Option<Ports>,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            tenant_id: "6b0a4c1e-52d7-4f38-9c61-7e2f90d3a815".into(),
+            tenant_domain: "contoso.onmicrosoft.com".into(),
+            entra_client_id: "c2f61d0b-8a34-4be9-a7f5-1d0c93e6b472".into(),
+            entra_client_secret: "twin~entra~secret~0000000000000000000000".into(),
+            graph_permissions: owned(GRAPH_PERMISSIONS),
+            auth0_domain: "contoso-twin.eu.auth0.com".into(),
+            auth0_client_id: "TwinLockstepClient00000000000000".into(),
+            auth0_client_secret: "twin-auth0-secret-000000000000000000000000000000".into(),
+            auth0_scopes: owned(AUTH0_SCOPES),
+            auth0_connection: "contoso-entra".into(),
+            plan: Plan::Enterprise,
+            plan_refusal: PlanRefusal::Entitlement,
+            rate_limit: None,
+            endpoint_limits: false,
+            deletion_delay: Duration::ZERO,
+            search_lag: Duration::ZERO,
+            entra_token_lifetime: Duration::from_secs(3599),
+            auth0_token_lifetime: Duration::from_secs(86_400),
+            identity_protection_per_second: Some(1),
+            resource_units_per_ten_seconds: Some(8_000),
+            slack_messages_per_second: None,
+            slack_bot_token: "xoxb-twin-000000000000-lockstep".into(),
+            slack_channel: "C0TWIN00001".into(),
+            graph_client_state: "twin-client-state-5f0c2a91".into(),
+            risk_webhook_secret: "whsec_dHdpbi1yaXNrLXdlYmhvb2stc2VjcmV0LTAwMDA=".into(),
+            azure_monitor_secret: "twin-azure-monitor-secret-41d7".into(),
+            latency: Latency::default(),
+            journal_cap: 200_000,
+            ports: None,
+        }
+    }
+}
+
+impl Setup {
+    /// A twin that never throttles by itself: for benchmarks of what stands in front of it.
+    pub fn unlimited() -> Setup {
+        Setup {
+            identity_protection_per_second: None,
+            resource_units_per_ten_seconds: None,
+            ..Setup::default()
+        }
+    }
+
+    /// The only audience that the Management API's token endpoint accepts.
+    pub fn auth0_audience(&self) -> String {
+        format!("https://{}/api/v2/", self.auth0_domain)
+    }
+}
+
+/// Where the twin listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Urls {
+    /// Entra token endpoint host, without a trailing slash.
+    pub login_url: String,
+    /// Graph host without the version segment.
+    pub graph_url: String,
+    /// Auth0 tenant host.
+    pub auth0_url: String,
+    /// Slack Web API base, with the trailing slash that the SDKs expect.
+    pub slack_api_url: String,
+    /// An incoming webhook of the same channel.
+    pub slack_webhook_url: String,
+}
+
+/// Every environment variable that Lockstep needs to work against the twin.
+pub fn environment(setup: &Setup, urls: &Urls) -> BTreeMap<String, String> {
+    [
+        ("ENTRA_TENANT_ID", &setup.tenant_id),
+        ("ENTRA_CLIENT_ID", &setup.entra_client_id),
+        ("ENTRA_CLIENT_SECRET", &setup.entra_client_secret),
+        ("ENTRA_LOGIN_URL", &urls.login_url),
+        ("ENTRA_GRAPH_URL", &urls.graph_url),
+        ("AUTH0_DOMAIN", &setup.auth0_domain),
+        ("AUTH0_CLIENT_ID", &setup.auth0_client_id),
+        ("AUTH0_CLIENT_SECRET", &setup.auth0_client_secret),
+        ("AUTH0_URL", &urls.auth0_url),
+        ("AUTH0_CONNECTION", &setup.auth0_connection),
+        ("GRAPH_CLIENT_STATE", &setup.graph_client_state),
+        ("RISK_WEBHOOK_SECRET", &setup.risk_webhook_secret),
+        ("AZURE_MONITOR_SECRET", &setup.azure_monitor_secret),
+        ("SLACK_BOT_TOKEN", &setup.slack_bot_token),
+        ("SLACK_CHANNEL", &setup.slack_channel),
+        ("SLACK_API_URL", &urls.slack_api_url),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.clone()))
+    .collect()
+}
+
+/// What Lockstep's containment needs (Microsoft Graph permissions reference, least privileged application permissions).
+const GRAPH_PERMISSIONS: &[&str] =
+    &["User.Read.All", "Group.Read.All", "IdentityRiskyUser.Read.All", "User.RevokeSessions.All"];
+
+/// What Lockstep's containment needs (security blocks of the Management API description).
+const AUTH0_SCOPES: &[&str] = &[
+    "read:users",
+    "update:users",
+    "create:users",
+    "delete:users",
+    "update:users_app_metadata",
+    "read:sessions",
+    "delete:sessions",
+    "read:refresh_tokens",
+    "delete:refresh_tokens",
+    "read:grants",
+    "delete:grants",
+    "read:device_credentials",
+    "delete:device_credentials",
+    "read:resource_servers",
+    "read:federated_connections_tokens",
+    "delete:federated_connections_tokens",
+];
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}

@@ -1,0 +1,247 @@
+//! Microsoft Graph v1.0, as far as Lockstep's containment reads it.
+//!
+//! The guard imitates, in this order: the token (401), the permission of the token (403), the limits (429). Limits are
+//! the directory's ResourceUnits with a fractional `Retry-After`, and one request per second and tenant on Identity
+//! Protection without one (Microsoft Graph, Throttling limits).
+
+mod deleted;
+mod filter;
+mod organization;
+mod risk;
+mod select;
+mod users;
+
+use super::call::{Answer, Call, Reply};
+use super::route::{Route, route};
+use crate::faults::Vendor;
+use serde_json::{Value, json};
+
+const READ_USERS: &[&str] = &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All"];
+const READ_RISK: &[&str] = &["IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"];
+const REVOKE: &[&str] = &["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"];
+const READ_ORGANIZATION: &[&str] = &["User.Read.All", "Organization.Read.All", "Directory.Read.All"];
+
+/// `needs` lists permissions of which one suffices (Microsoft Graph permissions reference).
+pub(crate) const ROUTES: &[Route] = &[
+    route!("GET", "/v1.0/users/{id}", query: &["$select", "$expand"], needs: READ_USERS, users::get),
+    route!("POST", "/v1.0/users/{id}/revokeSignInSessions", query: &[], needs: REVOKE, users::revoke_sessions),
+    route!(
+        "GET",
+        "/v1.0/identityProtection/riskyUsers",
+        query: &["$filter", "$select", "$top", "$skip", "$count", "$orderby"],
+        needs: READ_RISK,
+        risk::list
+    ),
+    route!("GET", "/v1.0/identityProtection/riskyUsers/{id}", query: &["$select"], needs: READ_RISK, risk::get),
+    // Before the row with a parameter, because the cast looks like an id.
+    route!(
+        "GET",
+        "/v1.0/directory/deletedItems/microsoft.graph.user",
+        query: &["$select", "$top", "$filter", "$count", "$orderby"],
+        needs: READ_USERS,
+        deleted::list
+    ),
+    route!("GET", "/v1.0/directory/deletedItems/{id}", query: &["$select"], needs: READ_USERS, deleted::get),
+    route!("GET", "/v1.0/organization", query: &["$select"], needs: READ_ORGANIZATION, organization::list),
+];
+
+pub(crate) fn guard(call: &Call<'_>) -> Answer {
+    check_token(call)?;
+    check_query(call)?;
+    check_limits(call)
+}
+
+fn check_token(call: &Call<'_>) -> Answer {
+    let Some(token) = call.bearer() else {
+        return Err(error(call, 401, "InvalidAuthenticationToken", "Access token is empty."));
+    };
+    let world = call.world();
+    match world.check_token(Vendor::Graph, token) {
+        Ok(()) => {}
+        Err(crate::world::Refusal::Expired) => {
+            let text = "Lifetime validation failed, the token is expired.";
+            return Err(error(call, 401, "InvalidAuthenticationToken", text));
+        }
+        Err(crate::world::Refusal::Unknown) => {
+            let text = "IDX14100: JWT is not well formed, there are no dots (.).";
+            return Err(error(call, 401, "InvalidAuthenticationToken", text));
+        }
+    }
+    let needs = call.route.map_or(&[][..], |route| route.needs);
+    if needs.iter().any(|permission| world.token_allows(Vendor::Graph, token, permission)) {
+        return Ok(Reply::empty(200));
+    }
+    let text = "Insufficient privileges to complete the operation.";
+    Err(error(call, 403, "Authorization_RequestDenied", text))
+}
+
+/// OData options that a resource does not take are refused; other unknown parameters are ignored by Graph, and noted.
+fn check_query(call: &Call<'_>) -> Answer {
+    let known = call.route.map_or(&[][..], |route| route.query);
+    for (name, _) in call.query.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+        call.complain(format!("unknown query parameter {name}"));
+        if name.starts_with('$') {
+            let text = format!("The query parameter '{name}' is not supported.");
+            return Err(error(call, 400, "BadRequest", &text));
+        }
+    }
+    Ok(Reply::empty(200))
+}
+
+fn check_limits(call: &Call<'_>) -> Answer {
+    let mut limits = call.state.limits();
+    if is_identity_protection(call) {
+        let refused = limits.identity_protection.as_mut().map(|bucket| bucket.take(1.0, call.now));
+        return match refused {
+            Some(Err(_)) => Err(too_many(call)),
+            _ => Ok(Reply::empty(200)),
+        };
+    }
+    let cost = f64::from(resource_units(call));
+    match limits.resource_units.as_mut().map(|bucket| bucket.take(cost, call.now)) {
+        Some(Err(seconds)) => {
+            let scope = format!(
+                "Tenant_Application/ReadWrite/{}/{}",
+                call.state.setup.entra_client_id, call.state.setup.tenant_id
+            );
+            Err(too_many(call)
+                .with("retry-after", format!("{seconds:.3}"))
+                .with("x-ms-throttle-scope", scope)
+                .with("x-ms-throttle-information", "ResourceUnitLimitExceeded"))
+        }
+        _ => Ok(Reply::empty(200)),
+    }
+}
+
+fn is_identity_protection(call: &Call<'_>) -> bool {
+    call.label().contains("/identityProtection/")
+}
+
+/// Base cost 2 for users and 1 for the rest; `$select` takes one off, `$expand` adds one, a small `$top` takes one off;
+/// at least 1 (Microsoft Graph, Throttling limits: identity and access).
+fn resource_units(call: &Call<'_>) -> u32 {
+    let base = if call.label() == "GET /v1.0/users/{id}" { 2 } else { 1 };
+    let expand = u32::from(call.query("$expand").is_some());
+    let select = u32::from(call.query("$select").is_some());
+    let small = call.query("$top").and_then(|top| top.parse::<u32>().ok()).is_some_and(|top| top < 20);
+    (base + expand).saturating_sub(select + u32::from(small)).max(1)
+}
+
+/// The 429 body printed on the Throttling page, whose `innerError` has strings `code` and `status`.
+fn too_many(call: &Call<'_>) -> Reply {
+    Reply::json(
+        429,
+        &json!({"error": {
+            "code": "TooManyRequests",
+            "innerError": {
+                "code": "429",
+                "date": now(),
+                "message": "Please retry after",
+                "request-id": call.request_id.to_string(),
+                "status": "429",
+            },
+            "message": "Please retry again later.",
+        }}),
+    )
+}
+
+/// The error body of every Graph service (Microsoft Graph, Error responses).
+pub(crate) fn error(call: &Call<'_>, status: u16, code: &str, text: &str) -> Reply {
+    Reply::json(
+        status,
+        &json!({"error": {
+            "code": code,
+            "message": text,
+            "innerError": {
+                "date": now(),
+                "request-id": call.request_id.to_string(),
+                "client-request-id": client_request_id(call),
+            },
+        }}),
+    )
+}
+
+/// What a directory object that is not there answers; a soft-deleted user looks the same.
+fn not_found(call: &Call<'_>, id: &str) -> Reply {
+    let text = format!(
+        "Resource '{id}' does not exist or one of its queried reference-property objects are not present."
+    );
+    error(call, 404, "Request_ResourceNotFound", &text)
+}
+
+pub(crate) fn failure(call: &Call<'_>, status: u16) -> Reply {
+    match status {
+        429 => too_many(call),
+        503 => error(call, status, "serviceNotAvailable", "The service is temporarily unavailable."),
+        _ => error(call, status, "UnknownError", "An unknown error has occurred."),
+    }
+}
+
+pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
+    let segment = call.path.rsplit('/').next().unwrap_or_default();
+    error(call, 400, "BadRequest", &format!("Resource not found for the segment '{segment}'."))
+}
+
+/// The ids that Graph puts on every answer, and the price of the request.
+pub(crate) fn finish(call: &Call<'_>, reply: &mut Reply) {
+    reply.headers.push(("request-id", call.request_id.to_string()));
+    reply.headers.push(("client-request-id", client_request_id(call)));
+    if is_identity_protection(call) {
+        return;
+    }
+    reply.headers.push(("x-ms-resource-unit", resource_units(call).to_string()));
+    // The share of the limit is shown from 80 % on (Throttling limits page).
+    let spent = call.state.limits().resource_units.as_ref().map_or(0.0, |bucket| bucket.spent());
+    if spent >= 0.8 {
+        reply.headers.push(("x-ms-throttle-limit-percentage", format!("{spent:.2}")));
+    }
+}
+
+fn client_request_id(call: &Call<'_>) -> String {
+    call.header("client-request-id").map_or_else(|| call.request_id.to_string(), str::to_owned)
+}
+
+/// An answer with its OData context.
+fn entity(context: &str, value: Value) -> Reply {
+    let mut body = serde_json::Map::new();
+    body.insert("@odata.context".into(), context_url(context).into());
+    if let Value::Object(properties) = value {
+        body.extend(properties);
+    }
+    odata(Value::Object(body))
+}
+
+/// A page of a collection.
+fn collection(context: &str, items: Vec<Value>, next: Option<String>, count: Option<usize>) -> Reply {
+    let mut body = serde_json::Map::new();
+    body.insert("@odata.context".into(), context_url(context).into());
+    if let Some(count) = count {
+        body.insert("@odata.count".into(), count.into());
+    }
+    if let Some(next) = next {
+        body.insert("@odata.nextLink".into(), next.into());
+    }
+    body.insert("value".into(), items.into());
+    odata(Value::Object(body))
+}
+
+fn odata(body: Value) -> Reply {
+    let mut reply = Reply::json(200, &body);
+    reply.content_type =
+        "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
+    reply
+}
+
+fn context_url(context: &str) -> String {
+    format!("https://graph.microsoft.com/v1.0/$metadata#{context}")
+}
+
+/// Error times carry no zone and no fraction, as recorded.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+/// Times in Graph entities.
+fn time(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,138 @@
+//! User properties by name, `$select` and `$expand=manager` (Graph, Get a user; user resource type).
+
+use super::super::call::{Call, Reply};
+use super::{error, time};
+use crate::world::{Person, World};
+use serde_json::{Map, Value, json};
+
+/// What a user shows without `$select` (Graph, Get a user).
+const DEFAULT: [&str; 11] = [
+    "businessPhones",
+    "displayName",
+    "givenName",
+    "id",
+    "jobTitle",
+    "mail",
+    "mobilePhone",
+    "officeLocation",
+    "preferredLanguage",
+    "surname",
+    "userPrincipalName",
+];
+
+/// Properties that are null when nobody has set them.
+const NULLABLE: [&str; 24] = [
+    "givenName",
+    "surname",
+    "department",
+    "jobTitle",
+    "officeLocation",
+    "mobilePhone",
+    "preferredLanguage",
+    "employeeId",
+    "employeeType",
+    "companyName",
+    "externalUserState",
+    "externalUserStateChangeDateTime",
+    "lastPasswordChangeDateTime",
+    "onPremisesSyncEnabled",
+    "onPremisesImmutableId",
+    "city",
+    "country",
+    "state",
+    "streetAddress",
+    "postalCode",
+    "usageLocation",
+    "mailNickname",
+    "employeeHireDate",
+    "employeeLeaveDateTime",
+];
+
+/// The properties that the query asks for; an unknown one is refused as OData does.
+pub(super) fn wanted<'a>(call: &'a Call<'_>) -> Vec<&'a str> {
+    match call.query("$select") {
+        Some(list) if !list.is_empty() => list.split(',').map(str::trim).collect(),
+        _ => DEFAULT.to_vec(),
+    }
+}
+
+/// The user with these properties.
+pub(super) fn user(call: &Call<'_>, person: &Person, wanted: &[&str]) -> Result<Map<String, Value>, Reply> {
+    let mut shown = Map::new();
+    for name in wanted {
+        let Some(value) = property(call, person, name) else {
+            call.complain(format!("unknown user property {name}"));
+            return Err(no_such_property(call, name, "microsoft.graph.user"));
+        };
+        shown.insert((*name).to_owned(), value);
+    }
+    // Every entity carries its key.
+    shown.insert("id".into(), person.id.to_string().into());
+    Ok(shown)
+}
+
+pub(super) fn no_such_property(call: &Call<'_>, name: &str, of: &str) -> Reply {
+    let text = format!(
+        "Parsing OData Select and Expand failed: Could not find a property named '{name}' on type '{of}'."
+    );
+    error(call, 400, "BadRequest", &text)
+}
+
+/// `$expand=manager` or `$expand=manager($select=…)`; `None` if something else is asked for.
+pub(super) fn manager(
+    call: &Call<'_>,
+    world: &World,
+    person: &Person,
+    expand: &str,
+) -> Result<Option<Value>, Reply> {
+    let Some(options) = expand.strip_prefix("manager") else {
+        call.complain(format!("unknown expansion {expand}"));
+        return Err(no_such_property(call, expand, "microsoft.graph.user"));
+    };
+    let selected = options.strip_prefix("($select=").and_then(|rest| rest.strip_suffix(')'));
+    let wanted: Vec<&str> = selected.map_or(DEFAULT.to_vec(), |list| list.split(',').collect());
+    // Nobody's manager is simply absent.
+    let Some(manager) = person.manager.and_then(|id| world.find_person(id)) else {
+        return Ok(None);
+    };
+    let mut shown = user(call, manager, &wanted)?;
+    shown.insert("@odata.type".into(), "#microsoft.graph.user".into());
+    Ok(Some(shown.into()))
+}
+
+fn property(call: &Call<'_>, person: &Person, name: &str) -> Option<Value> {
+    if let Some(set) = person.properties.get(name) {
+        return Some(set.clone());
+    }
+    Some(match name {
+        "id" => person.id.to_string().into(),
+        "userPrincipalName" => shown_upn(person).into(),
+        "displayName" => person.display_name.clone().into(),
+        "mail" => person.mail.clone().into(),
+        "accountEnabled" => person.enabled.into(),
+        "createdDateTime" => time(person.created).into(),
+        "deletedDateTime" => person.deleted.map(time).into(),
+        "signInSessionsValidFromDateTime" => time(person.sessions_valid_from).into(),
+        "userType" => "Member".into(),
+        "businessPhones" | "otherMails" => json!([]),
+        "proxyAddresses" => person.mail.iter().map(|mail| format!("SMTP:{mail}")).collect::<Vec<_>>().into(),
+        "identities" => json!([{
+            "signInType": "userPrincipalName",
+            "issuer": call.state.setup.tenant_domain,
+            "issuerAssignedId": person.upn,
+        }]),
+        "onPremisesExtensionAttributes" => {
+            (1..=15).map(|n| (format!("extensionAttribute{n}"), Value::Null)).collect()
+        }
+        _ if NULLABLE.contains(&name) => Value::Null,
+        _ => return None,
+    })
+}
+
+/// The UPN of a deleted user is prefixed with the object id without dashes (seen in practice, not documented).
+fn shown_upn(person: &Person) -> String {
+    match person.deleted {
+        Some(_) => format!("{}{}", person.id.to_string().replace('-', ""), person.upn),
+        None => person.upn.clone(),
+    }
+}
