@@ -2,7 +2,7 @@
 //!
 //! Commands that change something ask the running server over the admin listener; commands that only read go to the
 //! store's file, so that they also work when the server is down. Nothing is asked without a terminal, and nothing is
-//! coloured outside one. The exit codes are in [`exit`]; `--help` lists them.
+//! coloured outside one. The exit codes are those of sysexits.h where it has one; `--help` lists them.
 
 mod admin;
 mod ask;
@@ -82,8 +82,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
-    // The one TLS implementation of this process; a second call could only be refused because one is there already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    crate::outbound::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)?;
     let result = runtime.block_on(dispatch(command, output));
     runtime.shutdown_timeout(WIND_DOWN);

@@ -66,7 +66,7 @@ struct Line<'a> {
 
 impl Audit {
     pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let store = records::open(&super::local()?).await?;
+        let store = records::open(&super::local()?)?;
         match self.what {
             What::Verify => verify(output, store.as_ref()).await,
             What::Export { after } => export(output, store.as_ref(), after).await,
@@ -128,7 +128,7 @@ async fn tail(output: &Output, store: &dyn Store, number: u32) -> Result<Exit, F
         output.say("no records");
         return Ok(Exit::Done);
     }
-    output.line(table(&["number", "at", "who", "what", "", "outcome"], page.iter().map(row)))?;
+    output.line(table(&["number", "at", "who", "what", "sentence", "outcome"], page.iter().map(row)))?;
     Ok(Exit::Done)
 }
 

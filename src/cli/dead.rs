@@ -45,6 +45,9 @@ enum What {
     Replay {
         #[arg(required = true, value_name = "EVENT", value_parser = words::event)]
         events: Vec<EventId>,
+        /// Why now, for the audit
+        #[arg(long, default_value = "tried again by hand", value_parser = words::reason)]
+        reason: String,
     },
     /// Remove a dead letter for good; the audit keeps who did it and why
     Drop {
@@ -70,13 +73,9 @@ struct Shown {
     envelope: Option<Event>,
 }
 
+/// Who asks, and why.
 #[derive(Debug, Serialize)]
-struct ReplayRequest {
-    by: String,
-}
-
-#[derive(Debug, Serialize)]
-struct DropRequest<'a> {
+struct Request<'a> {
     reason: &'a str,
     by: String,
 }
@@ -86,14 +85,14 @@ impl Dead {
         match self.what {
             What::List { limit } => list(output, limit).await,
             What::Show { event } => show(output, event).await,
-            What::Replay { events } => replay(output, &events).await,
+            What::Replay { events, reason } => replay(output, &events, &reason).await,
             What::Drop { event, reason, consent } => drop_one(output, event, &reason, &consent).await,
         }
     }
 }
 
 async fn list(output: &Output, limit: u32) -> Result<Exit, Failure> {
-    let store = records::open(&super::local()?).await?;
+    let store = records::open(&super::local()?)?;
     let letters: Vec<Shown> = store.dead_letters(limit).await?.into_iter().map(Shown::of).collect();
     if letters.is_empty() {
         output.say("no dead letters");
@@ -117,28 +116,27 @@ async fn list(output: &Output, limit: u32) -> Result<Exit, Failure> {
 }
 
 async fn show(output: &Output, event: EventId) -> Result<Exit, Failure> {
-    let store = records::open(&super::local()?).await?;
+    let store = records::open(&super::local()?)?;
     let letter = store.dead_letter(event).await?.ok_or_else(|| anyhow!("there is no dead letter {event}"))?;
     let shown = Shown::of(letter);
     output.data(&shown, || shown.details())?;
     Ok(Exit::Done)
 }
 
-async fn replay(output: &Output, events: &[EventId]) -> Result<Exit, Failure> {
+async fn replay(output: &Output, events: &[EventId], reason: &str) -> Result<Exit, Failure> {
     let admin = Admin::of(&super::local()?)?;
     for event in events {
-        let request = ReplayRequest { by: words::who() };
+        let request = Request { reason, by: words::who() };
         admin.done(reqwest::Method::POST, &format!("/api/v1/dead/{event}/replay"), &request).await?;
         output.say(format_args!("{event} is back on the queue"));
     }
-    output.data(&events, String::new)?;
     Ok(Exit::Done)
 }
 
 async fn drop_one(output: &Output, event: EventId, reason: &str, consent: &Consent) -> Result<Exit, Failure> {
     let admin = Admin::of(&super::local()?)?;
     consent.obtain(&format!("Drop {event} for good?"))?;
-    let request = DropRequest { reason, by: words::who() };
+    let request = Request { reason, by: words::who() };
     admin.done(reqwest::Method::DELETE, &format!("/api/v1/dead/{event}"), &request).await?;
     output.say(format_args!("{event} is dropped"));
     Ok(Exit::Done)

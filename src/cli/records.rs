@@ -7,7 +7,8 @@ use crate::config::Local;
 use crate::store::Store;
 
 /// The store of this machine. One that was never written is not created: the data directory is probably another.
-pub async fn open(local: &Local) -> Result<Box<dyn Store>, Failure> {
+/// Blocks on the disk for a moment.
+pub fn open(local: &Local) -> Result<Box<dyn Store>, Failure> {
     let crate::store::Settings::Sqlite(settings) = &local.store;
     if !settings.file.exists() {
         let file = settings.file.display();
@@ -15,5 +16,5 @@ pub async fn open(local: &Local) -> Result<Box<dyn Store>, Failure> {
             "no server has run here yet, or LOCKSTEP_DATA_DIR or LOCKSTEP_DATABASE_URL name another place";
         return Err(Failure::Other(anyhow!("{file} does not exist: {hint}")));
     }
-    Err(Failure::Other(anyhow!("not yet")))
+    Ok(Box::new(crate::store::sqlite::Sqlite::open(settings)?))
 }

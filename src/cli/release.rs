@@ -57,7 +57,15 @@ struct Accepted {
 impl Release {
     pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
         let local = super::local()?;
+        let store = records::open(&local)?;
+        let case = store.case(self.case).await?.ok_or_else(|| anyhow!("there is no {}", self.case))?;
+        if case.state == CaseState::Released {
+            output.say("released already");
+            output.data(&case, || cases::details(&case))?;
+            return Ok(Exit::Done);
+        }
         let admin = Admin::of(&local)?;
+        output.say(cases::headline(&case));
         self.consent.obtain(&format!("Release {}?", self.case))?;
         let request = Request { reason: &self.reason, by: words::who() };
         let accepted: Accepted =
@@ -73,7 +81,6 @@ impl Release {
             state: CaseState::Released,
             patience: Some(Duration::from_secs(self.timeout)),
         };
-        let store = records::open(&local).await?;
         told(output, wait(store.as_ref(), awaited).await?)
     }
 }

@@ -6,7 +6,7 @@ use super::exit::{Exit, Failure};
 use super::summary::Summary;
 use crate::config::{Config, Role, Roles};
 use crate::retry::WhatNow;
-use crate::telemetry::logging::Format;
+use crate::telemetry::logging::{self, Format};
 
 /// Run the service until SIGTERM or SIGINT
 #[derive(Debug, Args)]
@@ -52,6 +52,7 @@ impl Serve {
         let roles = self.only.roles();
         let config = crate::config::load(&super::environment(), &roles)?;
         announce(&config, &roles);
+        logging::start(config.log.format, &config.log.filter)?;
         crate::app::run(config).await.map_err(failure)?;
         Ok(Exit::Done)
     }

@@ -2,6 +2,7 @@
 //!
 //! Holds no secret: of a broker only host and port, of a webhook only whether it is on.
 
+use owo_colors::OwoColorize;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -67,7 +68,7 @@ impl Summary {
         ];
         lines.extend(self.mode.map(|mode| line("mode", mode)));
         lines.extend(self.tells.map(|who| line("tells", who)));
-        lines.extend(self.notes.iter().map(|note| format!("NOTE: {note}")));
+        lines.extend(self.notes.iter().map(|note| format!("{} {note}", "NOTE:".yellow().bold())));
         lines.join("\n")
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::case::{Case, CaseId, CaseState};
-use crate::clock::{self, Clock, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::event::{EventId, ObjectId};
 use crate::store::{Store, WhichCases};
 
@@ -15,6 +15,8 @@ use super::exit::Failure;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long to wait for a case to appear at all, unless told otherwise; the policy's default for a read-back.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// A case may be overdue already; the look that was just asked for gets at least this long.
+const PATIENCE_LEAST: Duration = Duration::from_secs(2);
 /// Open cases that are searched for a person.
 const OPEN_CASES_MAX: u32 = 1000;
 
@@ -62,7 +64,7 @@ pub async fn wait(store: &dyn Store, awaited: Awaited) -> Result<Ended, Failure>
         if let Some(letter) = store.dead_letter(awaited.event).await? {
             return Ok(Ended::Dead(letter.reason));
         }
-        if started.elapsed() >= patience(&awaited, case.as_ref(), started) {
+        if is_over(&awaited, case.as_ref(), started) {
             return Ok(Ended::TimeUp(case.map(Box::new)));
         }
         tokio::time::sleep(PAUSE).await;
@@ -88,12 +90,11 @@ fn settled(case: &Case, wanted: CaseState) -> Option<Ended> {
     (!case.state.is_open()).then(|| Ended::Elsewhere(Box::new(case.clone())))
 }
 
-fn patience(awaited: &Awaited, case: Option<&Case>, started: Instant) -> Duration {
+fn is_over(awaited: &Awaited, case: Option<&Case>, started: Instant) -> bool {
+    let waited = started.elapsed();
     match (awaited.patience, case) {
-        (Some(patience), _) => patience,
-        (None, Some(case)) if awaited.state == CaseState::Verified => {
-            started.elapsed() + clock::elapsed(SystemClock.now(), case.verify_by)
-        }
-        (None, _) => PATIENCE,
+        (Some(patience), _) => waited >= patience,
+        (None, Some(case)) => waited >= PATIENCE_LEAST && SystemClock.now() >= case.verify_by,
+        (None, None) => waited >= PATIENCE,
     }
 }

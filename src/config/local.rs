@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::address::{self, QueueUrl};
-use super::environment::{Reader, Wrong};
 use super::mistakes::nearest;
+use super::reader::{Reader, Wrong};
 use super::variables::{self, Kind, Variable};
 use super::{Local, Log};
-use crate::telemetry::logging::Format;
+use crate::telemetry::logging::{FILTER, Format};
 
 const DATA_DIR: &str = "./data";
 const LISTEN: &str = "0.0.0.0:8080";
 const ADMIN_LISTEN: &str = "127.0.0.1:8081";
 const PREFIX: &str = "lockstep";
-const LOG_FILTER: &str = "info";
 /// Two million waiting events of half a kilobyte: days of a storm, and a disk notices before it is full.
 const QUEUE_BYTES: u64 = 1 << 30;
 /// A smaller file could not even hold one batch of notifications.
@@ -67,7 +66,7 @@ pub fn log(reader: &mut Reader<'_>) -> Log {
         read.map(|_| text.to_owned())
             .map_err(|error| Wrong::new(error.to_string()).help("write it like info,lockstep=debug"))
     });
-    Log { format: format.unwrap_or(Format::Text), filter: filter.unwrap_or_else(|| LOG_FILTER.to_owned()) }
+    Log { format: format.unwrap_or(Format::Text), filter: filter.unwrap_or_else(|| FILTER.to_owned()) }
 }
 
 /// `parse` of the variable, or of `default` when it is not set; `None` only when it is wrong.

@@ -232,9 +232,9 @@ fn read_bodies(connection: &Connection, wanted: &[Seq]) -> rusqlite::Result<Vec<
 impl From<crate::sqlite::Error> for Error {
     fn from(error: crate::sqlite::Error) -> Error {
         match error {
-            crate::sqlite::Error::Full(_) => Error::Full(error.chain()),
+            crate::sqlite::Error::Full(_) => Error::Full(error.with_cause()),
             crate::sqlite::Error::Closed => Error::Closed,
-            other => Error::Unavailable(other.chain()),
+            other => Error::Unavailable(other.with_cause()),
         }
     }
 }

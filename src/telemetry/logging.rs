@@ -9,8 +9,8 @@ use tracing::Subscriber;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What is logged when `RUST_LOG` is not set: our own decisions, and of the libraries only what is wrong.
-const FILTER: &str = "info,hyper=warn,hyper_util=warn,lapin=warn,reqwest=warn,rustls=warn,h2=warn";
+/// What is logged unless set otherwise: our own decisions, and of the libraries only what is wrong.
+pub const FILTER: &str = "info,hyper=warn,hyper_util=warn,lapin=warn,reqwest=warn,rustls=warn,h2=warn";
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,10 @@ pub enum Format {
     Text,
 }
 
-/// Starts logging for the whole process; a second call is an error, and so is a `RUST_LOG` that cannot be read.
-pub fn start(format: Format) -> anyhow::Result<()> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(text) if !text.trim().is_empty() => EnvFilter::try_new(text).context("RUST_LOG cannot be read")?,
-        _ => EnvFilter::new(FILTER),
-    };
+/// Starts logging for the whole process. `filter` has the form of `RUST_LOG`; a second call is an error, and so is a
+/// filter that cannot be read.
+pub fn start(format: Format, filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).context("RUST_LOG cannot be read")?;
     tracing::subscriber::set_global_default(subscriber(format, filter, std::io::stderr))
         .context("logging was started before")
 }

@@ -27,6 +27,8 @@ const AWAY: BackOff = BackOff { first: Duration::from_millis(200), most: Duratio
 const FOR_A_PERSON: Duration = Duration::from_secs(60);
 /// How long an event waits after it failed by its own fault; each wait is an attempt.
 const OWN_FAULT: Duration = Duration::from_secs(10);
+/// How long an event of the contain lane waits for what only Graph can tell.
+const GRAPH_AGAIN: Duration = Duration::from_secs(2);
 /// An event that nobody could work on for this long is given up on, whatever the vendor's trouble is.
 const AGE_MAX: Duration = Duration::from_secs(72 * 3600);
 
@@ -176,7 +178,7 @@ impl Looker {
             (WhatNow::BackOff, _) if pauses => {
                 (clock::after(now, AWAY.delay(failures, fastrand::f64())), Counted::No)
             }
-            (WhatNow::BackOff, Scope::Graph) => (clock::after(now, OWN_FAULT), Counted::No),
+            (WhatNow::BackOff, Scope::Graph) => (clock::after(now, GRAPH_AGAIN), Counted::No),
             (WhatNow::BackOff, _) => (clock::after(now, OWN_FAULT), Counted::Yes),
             (WhatNow::AskHuman, _) => (clock::after(now, FOR_A_PERSON), Counted::Yes),
             (WhatNow::GiveUp, _) => return Verdict::Dead { why: trouble.why.clone() },

@@ -19,9 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, SharedClock, Timestamp};
@@ -40,6 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A message is changed at most this often; states in between are skipped. `chat.update` is tier 3, 50 a minute
 /// (docs.slack.dev/apis/web-api/rate-limits).
 const SAME_MESSAGE_EVERY: Duration = Duration::from_secs(1);
+/// How long after a post left it is asked for, when nobody knows what became of it: it may still be under way, and a
+/// look that comes too early would make a second message.
+const LOOK_AFTER: Duration = Duration::from_secs(2);
 /// How long one topic rests after the store failed in the middle of it.
 const STORE_FAILED_REST: Duration = Duration::from_secs(5);
 
@@ -48,28 +50,39 @@ pub struct Deps {
     pub store: Arc<dyn Store>,
     pub notifier: Arc<dyn Notifier>,
     pub clock: SharedClock,
-    /// Notified after something new is owed; a missed poke costs [`LOOK_EVERY`], nothing else.
+    /// Notified after something new is owed; a missed poke costs a second, nothing else.
     pub poke: Arc<Notify>,
 }
 
 /// Delivers what is owed until `shutdown`, then waits for the attempts that have left. Dropping it at any point is
 /// safe: it is what a crash does.
 pub async fn run(deps: Deps, shutdown: CancellationToken) {
+    let deps = Arc::new(deps);
     let mut outbox = Outbox::default();
-    let mut in_hand = FuturesUnordered::new();
+    // Tasks of their own, not futures of this one: an attempt that has been given the store's last reader must go on
+    // while this loop waits for one.
+    let mut attempts = JoinSet::new();
     while !shutdown.is_cancelled() {
         let (ready, look_again) = outbox.take_due(&deps).await;
-        in_hand.extend(ready.into_iter().map(|notice| deliver::deliver(&deps, notice)));
+        for notice in ready {
+            let deps = deps.clone();
+            attempts.spawn(async move { deliver::deliver(&deps, notice).await });
+        }
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = deps.poke.notified() => {}
             () = tokio::time::sleep(look_again) => {}
-            Some(report) = in_hand.next() => outbox.settle(report, &deps),
+            Some(ended) = attempts.join_next() => outbox.settle(report(ended), &deps),
         }
     }
-    while let Some(report) = in_hand.next().await {
-        outbox.settle(report, &deps);
+    while let Some(ended) = attempts.join_next().await {
+        outbox.settle(report(ended), &deps);
     }
+}
+
+/// A panic in an attempt is one of this loop: its topic would otherwise stay in hand for ever.
+fn report(ended: Result<Report, JoinError>) -> Report {
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// What the loop remembers between rounds; losing it costs nothing but pace.
@@ -127,8 +140,10 @@ impl Outbox {
 
     /// Until when `notice` must wait for its own last message or for the vendor's patience.
     fn held_until(&mut self, notice: &Notice, deps: &Deps, now: Timestamp) -> Option<Timestamp> {
-        if let Some(until) = self.resting.get(&notice.topic) {
-            return Some(*until);
+        let in_doubt = notice.sending_since.map(|since| clock::after(since, LOOK_AFTER));
+        let own = self.resting.get(&notice.topic).copied().max(in_doubt);
+        if own.is_some_and(|until| until > now) {
+            return own;
         }
         let call = first_call(notice, deps.notifier.follow_up());
         self.paces.admit(call, now).err()

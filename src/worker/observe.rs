@@ -29,6 +29,11 @@ pub(super) struct Observed {
     pub graph: Option<Trouble>,
 }
 
+/// What a look has heard from Entra. The rounds of one look ask once: the read-back is Auth0's, and risk may be read
+/// once a second for the whole tenant.
+#[derive(Default)]
+pub(super) struct Heard(Option<Entra>);
+
 /// What Auth0 told about the person's accounts.
 struct Accounts {
     found: BTreeMap<AccountId, Account>,
@@ -43,13 +48,14 @@ pub(super) async fn observe(
     asks: &[Event],
     case: Option<&Case>,
     means: Means,
+    heard: &mut Heard,
 ) -> Result<Observed, store::Error> {
     let links = looker.deps.store.links(subject).await?;
     let last_closed = looker.deps.store.last_closed_case(subject).await?;
     let known: BTreeSet<AccountId> =
         links.into_iter().chain(case.iter().flat_map(|case| case.accounts.keys().cloned())).collect();
     let (entra, accounts, token_lifetime_seconds) = tokio::join!(
-        entra(looker, subject, asks, case),
+        hear_entra(looker, subject, asks, case, heard),
         accounts(looker, subject, known, case, means),
         token_lifetime(looker, case),
     );
@@ -70,10 +76,28 @@ pub(super) async fn observe(
 }
 
 /// What Entra told about the person.
-struct Entra {
+#[derive(Clone)]
+pub(super) struct Entra {
     directory: Directory,
     risk: RiskView,
     trouble: Option<Trouble>,
+}
+
+async fn hear_entra(
+    looker: &Looker,
+    subject: Subject,
+    asks: &[Event],
+    case: Option<&Case>,
+    heard: &mut Heard,
+) -> Entra {
+    if let Some(entra) = &heard.0 {
+        return entra.clone();
+    }
+    let entra = entra(looker, subject, asks, case).await;
+    if entra.trouble.is_none() {
+        heard.0 = Some(entra.clone());
+    }
+    entra
 }
 
 async fn entra(looker: &Looker, subject: Subject, asks: &[Event], case: Option<&Case>) -> Entra {
@@ -94,11 +118,8 @@ fn acts_on_evidence(lane: Lane, asks: &[Event]) -> bool {
     lane == Lane::Contain && asks.iter().any(evidence)
 }
 
-/// Risk may be read once a second for the whole tenant, so it is read only where it can change the plan.
 async fn ask_entra(looker: &Looker, subject: Subject, asks: &[Event], case: Option<&Case>) -> Entra {
-    let by_alert = asks.iter().any(|ask| matches!(ask.kind, EventKind::RiskReported(_)));
-    let may_release = case.is_some_and(|case| !matches!(case.reason, Reason::Operator { .. }));
-    let wants_risk = looker.lane == Lane::Contain && (by_alert || may_release);
+    let wants_risk = looker.lane == Lane::Contain && risk_can_matter(asks, case);
     let risk = async {
         match wants_risk {
             true => Some(looker.entra.risk(subject.object).await),
@@ -118,6 +139,17 @@ async fn ask_entra(looker: &Looker, subject: Subject, asks: &[Event], case: Opti
     };
     let directory = directory.unwrap_or_else(|error| Directory::Unread(unread(error)));
     Entra { directory, risk, trouble }
+}
+
+/// Risk is read only where it can change the plan: to weigh an alert, and to release.
+fn risk_can_matter(asks: &[Event], case: Option<&Case>) -> bool {
+    let reason = case.map(|case| &case.reason);
+    asks.iter().any(|ask| match (&ask.kind, reason) {
+        (EventKind::RiskReported(_), None) => true,
+        (EventKind::RiskReported(evidence), Some(Reason::Risk(_))) => evidence.state.is_cleared(),
+        (EventKind::Escalated, Some(Reason::Disabled | Reason::Deleted)) => true,
+        _ => false,
+    })
 }
 
 async fn accounts(

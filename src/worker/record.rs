@@ -12,9 +12,12 @@ use crate::snapshot::{Blocked, Snapshot};
 use crate::store::{Owed, Topic};
 use crate::telemetry::{Hop, Metrics};
 
-/// What was decided, before it is done: on record before the first write.
-pub(super) fn decided(plan: &Plan, snapshot: &Snapshot, now: Timestamp) -> Vec<Entry> {
+/// What was decided, before it is done: on record before the first write. A look that only waits decides nothing.
+pub(super) fn decided(plan: &Plan, snapshot: &Snapshot, stored: Option<&Case>, now: Timestamp) -> Vec<Entry> {
     let Some(case) = &plan.case else { return Vec::new() };
+    if plan.actions.is_empty() && stored.is_some_and(|stored| stored.state == case.state) {
+        return Vec::new();
+    }
     let held = plan.held.iter().map(|why| entry(case, now, "plan.held", why.clone()));
     let actions = plan.actions.iter().map(|action| Entry {
         account: Some(action.account().clone()),

@@ -4,5 +4,6 @@ mod configuration;
 mod help;
 mod program;
 mod reading;
+mod samples;
 mod service;
 mod writing;

@@ -2,6 +2,7 @@
 
 mod bot;
 mod desk;
+mod logs;
 mod trouble;
 mod webhook;
 mod words;

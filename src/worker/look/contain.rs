@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::super::observe::{Observed, observe};
+use super::super::observe::{Heard, Observed, observe};
 use super::super::record;
 use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
 use crate::action::{Action, Outcome};
@@ -44,6 +44,7 @@ struct Rounds<'a> {
     asks: Vec<Event>,
     stored: Option<Case>,
     case: Option<Case>,
+    heard: Heard,
     unwritten: Vec<Entry>,
     /// Why the store could not be written.
     unrecorded: Option<Trouble>,
@@ -69,7 +70,17 @@ impl<'a> Rounds<'a> {
         }
         let stored = looker.deps.store.open_case(subject).await?;
         let case = stored.clone();
-        Ok(Some(Rounds { looker, subject, asks, stored, case, unwritten: Vec::new(), unrecorded: None }))
+        let heard = Heard::default();
+        Ok(Some(Rounds {
+            looker,
+            subject,
+            asks,
+            stored,
+            case,
+            heard,
+            unwritten: Vec::new(),
+            unrecorded: None,
+        }))
     }
 
     async fn run(mut self) -> Verdict {
@@ -86,7 +97,8 @@ impl<'a> Rounds<'a> {
     async fn round(&mut self) -> Result<Round, Verdict> {
         let policy = self.looker.deps.policy.borrow().clone();
         let means = self.looker.means();
-        let observed = observe(self.looker, self.subject, &self.asks, self.case.as_ref(), means).await;
+        let observed =
+            observe(self.looker, self.subject, &self.asks, self.case.as_ref(), means, &mut self.heard).await;
         let Observed { snapshot, auth0, graph } = observed.map_err(|error| self.store_trouble(&error))?;
         let (plan, checked) = self.plan_and_save(snapshot, &policy).await?;
         let applied = match &self.looker.hands {
@@ -127,7 +139,7 @@ impl<'a> Rounds<'a> {
         })?;
         match &plan.case {
             Some(case) => {
-                let decided = record::decided(&plan, &snapshot, now);
+                let decided = record::decided(&plan, &snapshot, self.stored.as_ref(), now);
                 let links = snapshot.accounts.keys().cloned().collect();
                 self.save(case.clone(), decided, links, policy, now).await?;
             }
@@ -141,9 +153,7 @@ impl<'a> Rounds<'a> {
         let brake = policy.contain.brake;
         let since = now.checked_sub(brake.window()).unwrap_or(Timestamp::MIN);
         let counted = self.looker.deps.store.blocking_cases_since(since, self.subject).await;
-        let recent = counted.map_err(|error| self.store_trouble(&error))?;
-        self.looker.deps.metrics.brake_held(u32::from(recent >= brake.containments));
-        Ok(recent)
+        counted.map_err(|error| self.store_trouble(&error))
     }
 
     async fn record_left_alone(
@@ -170,18 +180,15 @@ impl<'a> Rounds<'a> {
         let deps = &self.looker.deps;
         let stored = self.stored.as_ref();
         case.version = stored.map_or(1, |stored| stored.version + 1);
+        let news = stored.is_none_or(|stored| !same_but_version(stored, &case));
         let mut audit = std::mem::take(&mut self.unwritten);
         audit.extend(record::changed(stored, &case, now));
         audit.extend(decided);
-        if audit.is_empty() && stored.is_some_and(|stored| same_but_version(stored, &case)) {
+        if audit.is_empty() && !news {
             return Ok(());
         }
-        let save = SaveCase {
-            owed: record::owed(&deps.channels, &case, policy, now),
-            links,
-            case: case.clone(),
-            audit: audit.clone(),
-        };
+        let owed = if news { record::owed(&deps.channels, &case, policy, now) } else { Vec::new() };
+        let save = SaveCase { owed, links, case: case.clone(), audit: audit.clone() };
         match deps.store.save_case(save).await {
             Ok(()) => {
                 record::measure(&deps.metrics, stored, &case);

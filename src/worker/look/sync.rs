@@ -1,6 +1,6 @@
 //! The sync lane's look: it reads, keeps the link index warm, and hands whoever must be contained to the contain lane.
 
-use super::super::observe::{Observed, observe};
+use super::super::observe::{Heard, Observed, observe};
 use super::{Looker, Scope, Trouble, Verdict};
 use crate::case::Means;
 use crate::event::{About, Event, EventId, EventKind, Subject};
@@ -18,8 +18,9 @@ async fn try_look(looker: &Looker, subject: Subject, asks: &[Event]) -> Result<(
     let store = &looker.deps.store;
     let from_store = |error| Trouble::from_store(&error);
     let case = store.open_case(subject).await.map_err(from_store)?;
-    let observed =
-        observe(looker, subject, asks, case.as_ref(), Means::RevokeAccess).await.map_err(from_store)?;
+    let mut heard = Heard::default();
+    let observed = observe(looker, subject, asks, case.as_ref(), Means::RevokeAccess, &mut heard).await;
+    let observed = observed.map_err(from_store)?;
     let Observed { snapshot, auth0, graph } = observed;
     if let Some(trouble) = graph {
         return Err(trouble);

@@ -8,8 +8,7 @@ use lockstep_twin::{RateLimit, Setup, Vendor};
 
 use super::{Vendors, stamp, with};
 
-async fn enterprise() -> Vendors {
-    let limit = RateLimit::ENTERPRISE;
+async fn limited(limit: RateLimit) -> Vendors {
     let setup = Setup { rate_limit: Some(limit), ..Setup::unlimited() };
     with(
         setup,
@@ -24,7 +23,7 @@ async fn enterprise() -> Vendors {
 
 #[tokio::test]
 async fn a_containment_gets_through_while_sync_has_used_up_its_share() {
-    let v = enterprise().await;
+    let v = limited(RateLimit::ENTERPRISE).await;
     let (ada, account) = v.hire("Ada Lovelace");
     v.reader().account(&account).await.unwrap();
     let storm = tokio::spawn({
@@ -52,7 +51,7 @@ async fn a_containment_gets_through_while_sync_has_used_up_its_share() {
 
 #[tokio::test]
 async fn what_others_use_of_the_limit_is_not_ours() {
-    let v = enterprise().await;
+    let v = limited(RateLimit { burst: 50, per_second: 0.01 }).await;
     let (_, account) = v.hire("Ada Lovelace");
     let other =
         lockstep::outbound::Deps { clock: v.clock.clone(), metrics: lockstep::telemetry::Metrics::new() };

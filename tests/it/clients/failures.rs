@@ -50,11 +50,13 @@ async fn a_vendor_that_is_down_was_not_asked() {
     assert_eq!(error.what_now(), WhatNow::BackOff);
     assert!(error.is_vendor_away() && !error.is_outcome_unknown(), "{error}");
     v.twin.faults().up(Vendor::Auth0);
-    let back = async || v.writer().block(&account, &stamp(ada)).await.is_ok();
     // The listener opens again on its own time.
-    while !back().await {
-        tokio::task::yield_now().await;
-    }
+    let back = async {
+        while v.writer().block(&account, &stamp(ada)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), back).await.expect("Auth0 is back");
     v.done();
 }
 

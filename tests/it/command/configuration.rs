@@ -21,7 +21,93 @@ fn five_mistakes_in_the_file_and_more_around_it_are_reported_at_once() {
     );
     let ran = place.run(&["serve"]);
     assert_eq!((ran.code, ran.out.as_str()), (78, ""), "{ran:#?}");
-    insta::assert_snapshot!(ran.talk, @"");
+    insta::assert_snapshot!(ran.talk, @r#"
+    error: this line is neither NAME=value nor a comment
+     --> .env:3:1
+      |
+    3 |  …
+      | ^
+      |
+      = help: write NAME=value, with quotes around a value that holds ` #`
+
+    error: LOCKSTEP_LISTNE: no such setting
+     |
+     = help: did you mean LOCKSTEP_LISTEN?
+
+    error: LOCKSTEP_LOG_FORMAT: expected json or text
+     --> .env:1:21
+      |
+    1 | LOCKSTEP_LOG_FORMAT=jsn # why
+      |                     ^^^
+      |
+      = help: did you mean json?
+
+    error: RISK_WEBHOOK_SECRET: expected whsec_ followed by base64 of 24 to 64 bytes
+     |
+     = help: make one with: echo whsec_$(openssl rand -base64 32)
+
+    error: LOCKSTEP_MODE: expected observe or enforce
+     |
+     = help: did you mean enforce?
+
+    error: AUTH0_CLIENT_SECRET: not set, but needed to sign in to the Management API
+     |
+     = help: AUTH0_CLIENT_SECERT is set: did you mean AUTH0_CLIENT_SECRET?
+
+    error: AUTH0_URL: only https:// or a loopback address (http://127.0.0.1:…) is accepted
+
+    error: SLACK_BOT_TOKEN: this is no bot token
+     --> .env:2:1
+      |
+    2 | SLACK_BOT_TOKEN= …
+      | ^^^^^^^^^^^^^^^^
+      |
+      = help: it begins with xoxb-: Slack app, OAuth & Permissions
+
+    error: SLACK_CHANNEL: not set, but needed beside a bot token
+
+    error: this is no key of [contain]
+     --> lockstep.toml:2:1
+      |
+    2 | risk_levl = "high"
+      | ^^^^^^^^^
+      |
+      = help: did you mean risk_level?
+
+    error: expected contain, end-sessions, notify or ignore
+     --> lockstep.toml:3:15
+      |
+    3 | on_disabled = "block"
+      |               ^^^^^^^
+
+    error: expected a whole number from 5 to 3600
+     --> lockstep.toml:4:25
+      |
+    4 | verify_within_seconds = 2
+      |                         ^
+
+    error: this is no key of the policy
+     --> lockstep.toml:6:2
+      |
+    6 | [protectd]
+      |  ^^^^^^^^
+      |
+      = help: did you mean protected?
+
+    error: people are named by Entra object id, never by e-mail
+     --> lockstep.toml:8:11
+      |
+    8 | people = ["ann@example.com"]
+      |           ^^^^^^^^^^^^^^^^^
+      |
+      = help: Entra admin center, Users: the object id on the person's page
+
+    error: LOCKSTEP__CONTAIN__BRAKE__CONTAINMENT: no such key of the policy
+     |
+     = help: did you mean LOCKSTEP__CONTAIN__BRAKE__CONTAINMENTS?
+
+    15 mistakes in the configuration
+    "#);
 }
 
 #[test]
@@ -30,7 +116,24 @@ fn mistakes_can_be_read_by_a_machine() {
     place.set("LOCKSTEP_MODE", "on").write("lockstep.toml", "[contian]\n");
     let ran = place.run(&["check", "--json"]);
     assert_eq!(ran.code, 78, "{ran:#?}");
-    insta::assert_json_snapshot!(ran.json(), @"");
+    insta::assert_json_snapshot!(ran.json(), @r#"
+    {
+      "mistakes": [
+        {
+          "variable": "LOCKSTEP_MODE",
+          "what": "expected observe or enforce"
+        },
+        {
+          "column": 2,
+          "file": "lockstep.toml",
+          "help": "did you mean contain?",
+          "line": 1,
+          "what": "this is no key of the policy"
+        }
+      ],
+      "ok": false
+    }
+    "#);
 }
 
 #[test]
@@ -54,7 +157,20 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
     place.write("lockstep.toml", "[contain.sources.azure_monitor]\nresponse = \"notify\"\n");
     let ran = place.run(&["check"]);
     assert_eq!((ran.code, ran.talk.as_str()), (0, ""), "{ran:#?}");
-    insta::assert_snapshot!(ran.out, @"");
+    insta::assert_snapshot!(ran.out.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @r#"
+    lockstep VERSION (ingest, worker)
+      tenant     6b0a4c1e-52d7-4f38-9c61-7e2f90d3a815
+      policy     lockstep.toml
+      protected  0 people, 0 accounts
+      queue      RabbitMQ at rabbit1, rabbit2:5673
+      store      SQLite in ./data/lockstep.db
+      webhooks   /webhooks/graph on 127.0.0.1:0
+      admin      127.0.0.1:0
+      mode       observe
+    NOTE: OBSERVE MODE: nothing is written to Auth0; LOCKSTEP_MODE=enforce acts
+    NOTE: nobody will be told: neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set
+    NOTE: [contain.sources.azure_monitor] has no effect: its webhook is off
+    "#);
     let json = place.run(&["check", "--json"]).json();
     assert_eq!((&json["ok"], &json["mode"]), (&true.into(), &"observe".into()), "{json:#}");
     assert_eq!(json["queue"], "RabbitMQ at rabbit1, rabbit2:5673");
@@ -139,6 +255,26 @@ fn the_example_is_a_good_configuration_that_cannot_touch_a_real_tenant() {
         assert_eq!(url.host_str(), Some("127.0.0.1"), "{url}");
     }
     assert_eq!(work.worker.mode, lockstep::policy::Mode::Observe);
+}
+
+#[tokio::test]
+async fn the_example_is_what_the_twin_prints() {
+    let example: std::collections::BTreeMap<String, String> = example().into_iter().collect();
+    let twin = lockstep_twin::Twin::start(lockstep_twin::Setup::default()).await;
+    for (name, value) in twin.env() {
+        let written = example.get(&name).unwrap_or_else(|| panic!("{name} is not in .env.example"));
+        assert_eq!(without_port(written), without_port(&value), "{name}");
+    }
+}
+
+/// The twin of a test gets free ports, the program has fixed ones.
+fn without_port(value: &str) -> String {
+    match value.split_once("127.0.0.1:") {
+        Some((before, after)) => {
+            format!("{before}127.0.0.1{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => value.to_owned(),
+    }
 }
 
 #[test]

@@ -61,10 +61,90 @@ async fn killed_between_the_post_and_writing_it_down_it_still_posts_once() {
     first.kill().await;
     assert_eq!(desk.owed().await.len(), 1, "nobody knows yet that it was told");
     desk.save(&verified(&case)).await;
+    desk.advance(2);
     let second = desk.start();
     desk.until_all_told().await;
     assert_eq!(desk.history_of_the_one(), [REQUESTED, CONTAINED]);
     second.stop().await;
+}
+
+#[tokio::test]
+async fn killed_again_and_again_with_many_posts_under_way_each_case_is_told_once() {
+    let desk = Desk::bot().await;
+    desk.twin.faults().inject(
+        slack("chat.postMessage"),
+        Fault::Stall(Duration::from_secs(600)),
+        Times::Forever,
+    );
+    for n in 0..20 {
+        desk.save(&requested(n, desk.clock.now())).await;
+    }
+    let mut kills = 0;
+    while !desk.owed().await.is_empty() {
+        let before = desk.messages().len();
+        let running = desk.start();
+        until("every post under way has arrived, or all is told", || async {
+            let owed = desk.owed().await;
+            let in_doubt = owed.iter().filter(|notice| notice.sending_since.is_some()).count();
+            let arrived = desk.messages().len();
+            owed.is_empty()
+                || arrived > before && in_doubt == owed.len().min(8) && arrived == 20 - owed.len() + in_doubt
+        })
+        .await;
+        running.kill().await;
+        desk.advance(2);
+        kills += 1;
+    }
+    assert!(kills >= 3, "eight at a time: {kills}");
+    let mut said = desk.headlines();
+    said.sort();
+    said.dedup();
+    assert_eq!((said.len(), desk.messages().len()), (20, 20));
+}
+
+#[tokio::test]
+async fn whatever_slack_does_each_case_is_one_message_in_its_last_state() {
+    let desk = Desk::bot().await;
+    let mut random = fastrand::Rng::with_seed(20_260_302);
+    desk.twin.faults().inject(slack("chat.postMessage"), Fault::LoseReply, Times::N(3));
+    let running = desk.start();
+    let mut cases: Vec<_> = (0..12).map(|n| requested(n, desk.clock.now())).collect();
+    for round in 0..4 {
+        for _ in 0..8 {
+            let route = ["chat.postMessage", "chat.update", "conversations.history"][random.usize(..3)];
+            let fault = match random.u8(..5) {
+                0 => Fault::Throttle { retry_after: Some("3".into()) },
+                1 => Fault::Throttle { retry_after: None },
+                2 => Fault::Status(503),
+                3 => Fault::Refuse,
+                _ => Fault::LoseReply,
+            };
+            desk.twin.faults().inject(slack(route), fault, Times::N(random.u32(1..4)));
+        }
+        for case in &mut cases {
+            if round > 0 {
+                *case = if round == 3 { verified(case) } else { accepted(case) };
+            }
+            desk.save(case).await;
+            if random.bool() {
+                desk.advance(1);
+            }
+        }
+        desk.advance(random.u64(..5));
+    }
+    until("all is told", || async {
+        desk.advance(1);
+        desk.owed().await.is_empty()
+    })
+    .await;
+    let mut said = desk.headlines();
+    said.sort();
+    let mut expected: Vec<_> =
+        (0..12).map(|n| format!("Contained: 1 account of Person {n}, verified in 4.2 s")).collect();
+    expected.sort();
+    assert_eq!(said, expected);
+    running.stop().await;
+    desk.assert_no_complaints();
 }
 
 #[tokio::test]
@@ -74,6 +154,7 @@ async fn killed_before_the_post_it_posts() {
     desk.save(&case).await;
     let notice = desk.owed().await.remove(0);
     desk.store.notice_sending(&notice, desk.clock.now()).await.unwrap();
+    desk.advance(2);
     let running = desk.start();
     desk.until_all_told().await;
     assert_eq!(desk.history_of_the_one(), [REQUESTED]);

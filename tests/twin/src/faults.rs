@@ -244,7 +244,8 @@ impl State {
         }
         self.injected.retain(|injected| injected.times != Times::N(0));
         for awaited in &mut self.awaited {
-            if awaited.wanted.strikes(request) {
+            // What is refused is not performed, so nothing can happen after it.
+            if !strike.refuse && awaited.wanted.strikes(request) {
                 awaited.left -= 1;
             }
         }
