@@ -50,7 +50,7 @@ pub struct Deps {
     pub store: Arc<dyn Store>,
     pub notifier: Arc<dyn Notifier>,
     pub clock: SharedClock,
-    /// Notified after something new is owed; a missed poke costs [`LOOK_EVERY`], nothing else.
+    /// Notified after something new is owed; a missed poke costs a second, nothing else.
     pub poke: Arc<Notify>,
 }
 

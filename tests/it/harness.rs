@@ -8,7 +8,6 @@
 mod broker;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use std::time::Duration;
 use lockstep::app::{self, Running};
 use lockstep::audit::Verifier;
 use lockstep::case::{Case, CaseState};
-use lockstep::config::{self, Environment, Role, Roles};
+use lockstep::config::{self, Environment, Roles};
 use lockstep::event::{ObjectId, Subject, TenantId};
 use lockstep::store::sqlite::{self, Sqlite};
 use lockstep::store::{DeadLetter, Store, WhichCases};
@@ -252,11 +251,6 @@ impl Stage {
     }
 }
 
-/// Only the worker, or only the door.
-pub fn only(role: Role) -> Roles {
-    Roles::only([role])
-}
-
 /// Tells stories on every back end: `stories! { name(stage) { … } }`. Each gets a stage that is set but not started.
 #[macro_export]
 macro_rules! stories {
@@ -287,11 +281,4 @@ macro_rules! stories {
             }
         }
     )*};
-}
-
-/// Runs a future to its end or fails with what it was.
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what}: took longer than {PATIENCE:?}"))
 }

@@ -158,9 +158,7 @@ impl<'a> Rounds<'a> {
         let brake = policy.contain.brake;
         let since = now.checked_sub(brake.window()).unwrap_or(Timestamp::MIN);
         let counted = self.looker.deps.store.blocking_cases_since(since, self.subject).await;
-        let recent = counted.map_err(|error| self.store_trouble(&error))?;
-        self.looker.deps.metrics.brake_held(u32::from(recent >= brake.containments));
-        Ok(recent)
+        counted.map_err(|error| self.store_trouble(&error))
     }
 
     async fn record_left_alone(
