@@ -41,7 +41,7 @@ fn released(scene: Scene) -> Case {
 fn an_operator_releases() {
     let asked = contained().operator_releases(case_of_event(1));
     assert_snapshot!(asked.print(), @"
-    verified, contain: risk high, at risk: leakedCredentials
+    releasing, contain: released by ops@acme: false alarm
       auth0|2 blocked by us, ended by revoke-access
       waad|1 blocked by us, ended by revoke-access
     do: Unblock auth0|2
@@ -89,7 +89,7 @@ fn a_release_without_an_open_case_does_nothing() {
 #[test]
 fn a_dismissal_releases() {
     assert_snapshot!(contained().dismissed().told_changed().print(), @"
-    verified, contain: risk high, at risk: leakedCredentials
+    releasing, contain: Entra says that the risk is dismissed
       auth0|2 blocked by us, ended by revoke-access
       waad|1 blocked by us, ended by revoke-access
     do: Unblock auth0|2
@@ -160,7 +160,7 @@ fn the_policy_may_want_a_person_to_release() {
 #[test]
 fn enabled_again_releases() {
     assert_snapshot!(leaver().enabled().told_changed().print(), @"
-    verified, contain: account disabled in Entra
+    releasing, contain: the account is enabled in Entra again
       waad|1 blocked by us, ended by revoke-access
     do: Unblock waad|1
     next: again in 200ms
@@ -205,14 +205,14 @@ fn nothing_but_a_person_releases_what_a_person_asked_for() {
 fn a_release_waits_until_auth0_is_read_in_full() {
     let asked = contained().operator_releases(case_of_event(1));
     assert_snapshot!(asked.clone().linked_only().print(), @"
-    verified, contain: risk high, at risk: leakedCredentials
+    releasing, contain: released by ops@acme: false alarm
       auth0|2 blocked by us, ended by revoke-access
       waad|1 blocked by us, ended by revoke-access
       open: release waits, Auth0 could not be read: Auth0 answered 503 to the search
     next: again in 200ms
     ");
     assert_snapshot!(asked.auth0_unread().print(), @"
-    verified, contain: risk high, at risk: leakedCredentials
+    releasing, contain: released by ops@acme: false alarm
       auth0|2 blocked by us, ended by revoke-access
       waad|1 blocked by us, ended by revoke-access
       open: release waits, Auth0 could not be read: Auth0 answered 503
@@ -276,7 +276,7 @@ fn an_alert_older_than_the_release_leaves_alone_and_a_newer_one_contains() {
     let alert = over.clone().alert(RiskLevel::High);
     assert_snapshot!(alert.print(), @"
     no case
-    held: case_00000000000000000000000000000001 was released at 2026-03-02T08:01:00.1Z, after this alert
+    held: case_00000000000000000000000000000001 was released as of 2026-03-02T08:01:00.1Z, after this alert
     next: settled
     ");
     // Detected five seconds before it is received.
