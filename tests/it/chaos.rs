@@ -4,7 +4,7 @@
 //! case has exactly one message. What was answered 202 before a kill must be among them; what was not, is sent again by
 //! the sender, as a SIEM does.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -143,17 +143,22 @@ async fn check(stage: &Stage, people: &[PersonId]) {
     let cases = stage.store().cases(WhichCases::All, 10_000).await.unwrap();
     assert_eq!(cases.len(), people.len(), "one case for each person");
     let messages = stage.twin.world().slack_messages(&stage.twin.setup().slack_channel);
-    let topics: BTreeSet<String> = messages.iter().map(|message| topic(message)).collect();
-    assert_eq!(messages.len(), topics.len(), "no case has two messages");
-    assert_eq!(topics.len(), people.len(), "every case has its message");
+    let mut by_topic: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for message in &messages {
+        by_topic.entry(topic(message)).or_default().push(message.ts.clone());
+    }
+    let doubled: Vec<_> = by_topic.iter().filter(|(_, posted_at)| posted_at.len() > 1).collect();
+    assert!(doubled.is_empty(), "cases with two messages, and when they were posted: {doubled:#?}");
+    assert_eq!(by_topic.len(), people.len(), "every case has its message");
     assert!(stage.dead_letters().await.is_empty());
     assert_eq!(stage.twin.journal().complaints(), Vec::new());
     stage.verify_audit().await;
 }
 
+/// The case that a message is about.
 fn topic(message: &lockstep_twin::Message) -> String {
     let metadata = message.versions[0].metadata.as_ref().expect("our messages carry metadata");
-    metadata["event_payload"].to_string()
+    metadata["event_payload"]["topic"].as_str().expect("and name their topic").to_owned()
 }
 
 fn free_port() -> u16 {

@@ -106,6 +106,7 @@ async fn killed_again_and_again_with_many_posts_under_way_each_case_is_told_once
 async fn whatever_slack_does_each_case_is_one_message_in_its_last_state() {
     let desk = Desk::bot().await;
     let mut random = fastrand::Rng::with_seed(20_260_302);
+    desk.twin.faults().inject(slack("chat.postMessage"), Fault::LoseReply, Times::N(3));
     let running = desk.start();
     let mut cases: Vec<_> = (0..12).map(|n| requested(n, desk.clock.now())).collect();
     for round in 0..4 {
