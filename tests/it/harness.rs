@@ -16,7 +16,7 @@ use std::time::Duration;
 use lockstep::app::{self, Running};
 use lockstep::audit::Verifier;
 use lockstep::case::{Case, CaseState};
-use lockstep::config::{self, Environment, Roles};
+use lockstep::config::{self, Environment, Role, Roles};
 use lockstep::event::{ObjectId, Subject, TenantId};
 use lockstep::store::sqlite::{self, Sqlite};
 use lockstep::store::{DeadLetter, Store, WhichCases};
@@ -249,6 +249,17 @@ impl Stage {
             eprintln!("{}", String::from_utf8_lossy(&record.entry));
         }
     }
+}
+
+/// With one subscriber in the process, `tracing` decides about a log line by the thread that reaches it first, for
+/// ever: a test without a subscriber would switch it off for the test that reads the log. With two it asks each.
+pub fn second_subscriber() -> tracing::Dispatch {
+    tracing::Dispatch::new(tracing_subscriber::registry())
+}
+
+/// Only the worker, or only the door.
+pub fn only(role: Role) -> Roles {
+    Roles::only([role])
 }
 
 /// Tells stories on every back end: `stories! { name(stage) { … } }`. Each gets a stage that is set but not started.

@@ -31,8 +31,9 @@ impl Drop for Scope {
         let (url, prefix) = (self.url.clone(), self.prefix.clone());
         let cleaning = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let cleaned = async { tokio::time::timeout(CLEAN_WITHIN, clean(url, prefix)).await };
             // What the broker says matters to nobody any more.
-            let _ = runtime.block_on(tokio::time::timeout(CLEAN_WITHIN, clean(url, prefix)));
+            let _ = runtime.block_on(cleaned);
         });
         let _ = cleaning.join();
     }

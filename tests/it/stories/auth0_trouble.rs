@@ -49,7 +49,7 @@ crate::stories! {
     an_account_deleted_while_it_is_being_read_leaves_nothing_to_contain(stage, Setup::unlimited()) {
         stage.start().await;
         let (anna, account) = stage.at_risk("Anna Berg", "high");
-        let search = Match::vendor(Vendor::Auth0).method("GET").route("/api/v2/users?");
+        let search = Match::vendor(Vendor::Auth0).method("GET").route("/users?q=");
         stage.twin.faults().after(search, 1, move |world| world.delete_account(&account));
         stage.alert(anna, "high").await;
         let why = stage.until_left_alone(anna).await;
@@ -196,7 +196,7 @@ crate::stories! {
         let (anna, account, case) = stage.contained("Anna Berg").await;
         stage.ask_to_release(&case).await;
         stage.until_case(anna, CaseState::Released).await;
-        let search = Match::vendor(Vendor::Auth0).method("GET").route("/api/v2/users?");
+        let search = Match::vendor(Vendor::Auth0).method("GET").route("/users?q=");
         let failing = stage.twin.faults().inject(search, Fault::Status(503), Times::Forever);
         stage.twin.world().sign_in(&account);
         stage.twin.world().raise_risk(anna, "high", "anonymizedIPAddress");
@@ -222,10 +222,13 @@ crate::stories! {
         assert_eq!(stage.requests(Vendor::Auth0, REVOKE)[0].status, 202, "sessions end without the block");
         stage.twin.world().grant_auth0_scope("update:users");
         stage.twin.world().grant_auth0_scope("update:users_app_metadata");
-        let path = format!("/dead/{}/replay", letter.id);
-        let body = serde_json::json!({ "by": "kim" });
-        assert_eq!(stage.admin(reqwest::Method::POST, &path, body).await.0, 202);
-        stage.until_case(anna, CaseState::Verified).await;
+        stage.until("replaying helps: a token born before the grant is soon replaced", async || {
+            for letter in stage.dead_letters().await {
+                let path = format!("/dead/{}/replay", letter.id);
+                stage.admin(reqwest::Method::POST, &path, serde_json::json!({ "by": "kim" })).await;
+            }
+            stage.cases_of(anna).await.into_iter().find(|case| case.state == CaseState::Verified)
+        }).await;
         assert!(stage.is_locked_out(&account));
         stage.end().await;
     }

@@ -93,6 +93,22 @@ crate::stories! {
         stage.end().await;
     }
 
+    somebody_disabled_during_a_risk_case_is_let_in_when_both_are_over(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account, _) = stage.contained("Anna Berg").await;
+        stage.twin.world().disable(anna);
+        stage.twin.world().dismiss_risk(anna);
+        stage.sender().risky_user(anna).await.unwrap();
+        stage.changed(anna, Change::Updated).await;
+        stage.until_idle().await;
+        assert!(stage.is_blocked(&account), "the risk is over, and Entra still keeps them out");
+        stage.twin.world().enable(anna);
+        stage.changed(anna, Change::Updated).await;
+        stage.until_case(anna, CaseState::Released).await;
+        assert!(stage.twin.world().can_sign_in(&account));
+        stage.end().await;
+    }
+
     a_policy_may_only_tell_of_the_disabled_and_end_the_sessions_of_the_deleted(stage, Setup::unlimited()) {
         stage.policy("[contain]\non_disabled = \"notify\"\non_deleted = \"end-sessions\"\n");
         stage.start().await;
