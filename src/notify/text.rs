@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::case::{Case, CaseState, Reason, Response, Restraint};
 use crate::clock::{self, Timestamp};
 
-use super::message::{AccountLine, Field, Form, Message, Tag, Topic, Value};
+use super::message::{Field, Form, Message, Tag, Topic, Value};
 
 /// A display name longer than this is no name that anybody reads; Entra allows 256.
 pub const NAME_CHARS_MAX: usize = 80;
@@ -64,16 +64,11 @@ pub fn case(case: &Case, now: Timestamp) -> Message {
         tag: Tag { topic: Topic::Case(case.id), version: case.version },
         headline: headline(case, stage),
         fields: fields(case, stage, now),
-        accounts: accounts(case),
+        accounts: account::lines(case),
         notes: notes(case, now),
         footer: footer(case),
         form: Form::Rich,
     }
-}
-
-/// What is said about each account of the case, what needs attention first.
-pub fn accounts(case: &Case) -> Vec<AccountLine> {
-    account::lines(case)
 }
 
 /// What is said outside a case: the brake, a policy that cannot be read. The first sentence is the headline.

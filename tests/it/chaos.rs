@@ -41,7 +41,7 @@ async fn survive(backend: Backend) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let Some(mut stage) = Stage::set(backend, Setup::unlimited()).await else { return };
     stage.policy("[contain.brake]\ncontainments = 100000\n");
-    let ports = (free_port(), free_port());
+    let ports = (free_port(&mut chance), free_port(&mut chance));
     stage.set_env("LOCKSTEP_LISTEN", &format!("127.0.0.1:{}", ports.0));
     stage.set_env("LOCKSTEP_ADMIN_LISTEN", &format!("127.0.0.1:{}", ports.1));
     stage.set_env("RUST_LOG", "error");
@@ -161,6 +161,9 @@ fn topic(message: &lockstep_twin::Message) -> String {
     metadata["event_payload"]["topic"].as_str().expect("and name their topic").to_owned()
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Below the range that port 0 is served from: while the program is dead, nobody else's listener gets its port.
+fn free_port(chance: &mut fastrand::Rng) -> u16 {
+    std::iter::repeat_with(|| chance.u16(20_000..30_000))
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("an endless iterator ends only by finding")
 }

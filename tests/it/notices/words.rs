@@ -112,7 +112,7 @@ async fn who_may_not_look_into_the_channel_tells_again_rather_than_never() {
     desk.save(&requested(1, desk.clock.now())).await;
     desk.until_failed().await;
     assert!(desk.owed().await[0].sending_since.is_some(), "it may have been posted");
-    desk.advance(2);
+    desk.advance(11);
     desk.until_all_told().await;
     let paths: Vec<_> = script.asked().into_iter().map(|(path, _)| path).collect();
     assert_eq!(paths, ["/api/chat.postMessage", "/api/conversations.history", "/api/chat.postMessage"]);
@@ -157,10 +157,10 @@ async fn history_is_searched_page_by_page_past_other_peoples_messages() {
     let running = desk.start();
     desk.save(&case).await;
     desk.until_failed().await;
-    desk.advance(2);
+    desk.advance(11);
     desk.until_all_told().await;
     desk.save(&verified(&case)).await;
-    desk.advance(2);
+    desk.advance(11);
     desk.until_all_told().await;
     let (path, update) = script.asked().pop().unwrap();
     assert_eq!((path.as_str(), &update["ts"]), ("/api/chat.update", &json!("2.000000")));

@@ -49,7 +49,8 @@ pub struct Match {
     pub vendor: Vendor,
     /// `GET`, `PATCH`…; `None` strikes every method.
     pub method: Option<String>,
-    /// A part of the route (`/users/{id}/sessions`) or of the path as sent (`auth0%7C64…`); `None` strikes every route.
+    /// A part of the route (`/users/{id}/sessions`) or of the path and query as sent (`auth0%7C64…`, `/users?q=`); `None`
+    /// strikes every route.
     pub route_contains: Option<String>,
 }
 

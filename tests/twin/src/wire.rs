@@ -63,7 +63,7 @@ impl State {
     }
 
     pub fn signing(&self) -> &SigningKey {
-        self.signing.get_or_init(SigningKey::generate)
+        self.signing.get_or_init(SigningKey::checked_in)
     }
 
     pub fn limits(&self) -> MutexGuard<'_, Limits> {

@@ -147,7 +147,7 @@ async fn respond(
         vendor,
         method: parts.method.as_str(),
         route: label,
-        path: parts.uri.path(),
+        path: parts.uri.path_and_query().map_or("", |sent| sent.as_str()),
     });
     if strike.refuse || state.faults.is_down(vendor) {
         state.journal.write(entry(at, vendor, label, &parts, None));

@@ -148,7 +148,7 @@ impl World {
             last_password_reset: None,
         };
         assert!(self.accounts.insert(account), "the account {id} exists already");
-        self.search.touch(&id);
+        self.touched(&id);
         id
     }
 
@@ -209,7 +209,7 @@ impl World {
     pub fn delete_account(&mut self, id: &str) {
         self.accounts.remove(id);
         self.access.forget(id);
-        self.search.touch(&AccountId::from(id));
+        self.touched(&AccountId::from(id));
     }
 
     /// Links `secondary` into `primary`: the secondary id answers 404 from now on and lives on as an identity with its
@@ -241,7 +241,11 @@ impl World {
             change(account);
             account.updated = Timestamp::now();
         });
-        changed.inspect(|id| self.search.touch(id)).is_some()
+        let Some(id) = changed else {
+            return false;
+        };
+        self.touched(&id);
+        true
     }
 
     fn set_blocked(&mut self, id: &str, blocked: Blocked) {

@@ -2,7 +2,7 @@
 //! confirming writes).
 //!
 //! Changed accounts wait in `dirty` until the lag is over (or for ever while the index is frozen) and are indexed when
-//! somebody searches. What a search finds is the indexed version of a user, stale fields and deleted users included.
+//! somebody searches; without a lag they are indexed at once, so that no search pays for a whole population. What a search finds is the indexed version of a user, stale fields and deleted users included.
 //! Exact terms on ids, e-mail and `app_metadata` are looked up; other fields are compared user by user.
 
 use super::World;
@@ -30,8 +30,7 @@ impl Index {
         Index { lag, frozen: false, dirty: BTreeMap::new(), indexed: BTreeMap::new(), terms: HashMap::new() }
     }
 
-    /// An account has changed, appeared or gone.
-    pub(super) fn touch(&mut self, id: &AccountId) {
+    fn touch(&mut self, id: &AccountId) {
         if !self.dirty.contains_key(id) {
             self.dirty.insert(id.clone(), Instant::now());
         }
@@ -109,6 +108,14 @@ impl World {
     /// The index catches up again.
     pub fn thaw_search(&mut self) {
         self.search.frozen = false;
+    }
+
+    /// An account has changed, appeared or gone.
+    pub(super) fn touched(&mut self, id: &AccountId) {
+        self.search.touch(id);
+        if self.search.lag.is_zero() {
+            self.search.catch_up(&self.accounts);
+        }
     }
 
     /// Users that the index knows and the query accepts; `None` asks for all of them.

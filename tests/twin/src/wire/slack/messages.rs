@@ -87,24 +87,29 @@ pub(super) fn history(call: &Call<'_>) -> Answer {
     if call.world().find_channel(channel).as_deref() != Some(channel) {
         return Err(failed("channel_not_found"));
     }
-    if fields.contains_key("cursor") {
-        call.complain("cursors of conversations.history are not played");
-    }
     let flag =
         |name: &str| fields.get(name).is_some_and(|value| value == true || value == "true" || value == "1");
     let metadata = if flag("include_all_metadata") { Metadata::Shown } else { Metadata::Hidden };
     let limit = number(&fields, "limit").unwrap_or(HISTORY_DEFAULT);
     let (oldest, latest) = (text(&fields, "oldest"), text(&fields, "latest"));
+    // Ours is the time of the last message shown; Slack's is opaque (Slack, Pagination through collections).
+    let cursor = text(&fields, "cursor");
     let inside = |ts: &str| {
         let after = oldest.is_empty() || later(ts, oldest) || flag("inclusive") && ts == oldest;
         let before = latest.is_empty() || later(latest, ts) || flag("inclusive") && ts == latest;
-        after && before
+        after && before && (cursor.is_empty() || later(cursor, ts))
     };
     let messages = call.world().slack_messages(channel);
     let found: Vec<&Message> =
         messages.iter().rev().filter(|message| message.thread_ts.is_none() && inside(&message.ts)).collect();
     let page: Vec<Value> = found.iter().take(limit).map(|message| shown(message, metadata)).collect();
-    Ok(Reply::json(200, &json!({ "ok": true, "messages": page, "has_more": found.len() > limit })))
+    let has_more = found.len() > limit;
+    let next = if has_more { found[limit - 1].ts.as_str() } else { "" };
+    let paging = json!({ "next_cursor": next });
+    Ok(Reply::json(
+        200,
+        &json!({ "ok": true, "messages": page, "has_more": has_more, "response_metadata": paging }),
+    ))
 }
 
 /// A message needs something to show; blocks are validated; text beyond the limit is cut.
