@@ -6,8 +6,9 @@ use lockstep::audit::Actor;
 use lockstep::case::{CaseState, Reason};
 use lockstep::config::Role;
 use lockstep_twin::send::Change;
-use lockstep_twin::{PersonId, Setup, Vendor};
+use lockstep_twin::{PersonId, RateLimit, Setup, Vendor};
 
+use super::verbs::BLOCK;
 use crate::harness::only;
 
 crate::stories! {
@@ -68,6 +69,61 @@ crate::stories! {
         stage.start().await;
         stage.until_case(anna, CaseState::Verified).await;
         assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
+    a_backup_that_locks_the_store_holds_up_no_lockout_and_loses_no_record(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let backup = rusqlite::Connection::open(stage.data_dir().join("lockstep.db")).unwrap();
+        backup.execute_batch("BEGIN IMMEDIATE").unwrap();
+        stage.alert(anna, "high").await;
+        // Nothing can be written down until the backup is through.
+        stage.until("the account is locked", async || stage.is_locked_out(&account).then_some(())).await;
+        backup.execute_batch("COMMIT").unwrap();
+        stage.until_case(anna, CaseState::Verified).await;
+        assert_eq!(stage.audited("case.requested").await.len(), 1);
+        assert_eq!(stage.audited("action.block").await.len(), 1);
+        stage.until_told("verified in").await;
+        stage.end().await;
+    }
+
+    one_id_leads_from_the_alert_to_the_audit_and_to_auth0s_log(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (_, _, case) = stage.contained("Anna Berg").await;
+        for what in ["case.requested", "plan.decided", "action.block", "action.end_access", "case.verified"] {
+            let entries = stage.audited(what).await;
+            assert!(!entries.is_empty(), "{what}");
+            assert!(entries.iter().all(|it| (it.event, it.case) == (Some(case.event), Some(case.id))), "{what}");
+        }
+        let block = stage.requests(Vendor::Auth0, BLOCK).remove(0);
+        assert_eq!(block.correlation.as_deref(), Some(case.id.to_string().as_str()));
+        let message = stage.until_told("verified in").await;
+        assert!(message.everything().contains(&case.event.to_string()));
+        for hop in ["signal_to_received", "received_to_acted", "acted_to_verified", "total"] {
+            let counted = format!("lockstep_containment_seconds_count{{hop=\"{hop}\"}}");
+            assert_eq!(stage.metric(&counted).await, Some(1.0), "{hop}");
+        }
+        assert_eq!(stage.metric("lockstep_unverified_containments").await, Some(0.0));
+        stage.end().await;
+    }
+
+    a_small_tenants_rate_limits_slow_everybody_down_and_lose_nobody(
+        stage, Setup { rate_limit: Some(RateLimit::ENTERPRISE_NON_PRODUCTION), ..Setup::default() }
+    ) {
+        stage.set_env("AUTH0_REQUESTS_PER_SECOND", "2");
+        stage.set_env("AUTH0_BURST", "10");
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let people = ["Ada One", "Ben Two", "Cleo Three"].map(|name| stage.at_risk(name, "high"));
+        for (person, _) in &people {
+            stage.alert(*person, "high").await;
+        }
+        for (person, account) in &people {
+            stage.until_case(*person, CaseState::Verified).await;
+            assert!(stage.is_locked_out(account));
+        }
+        assert_eq!(stage.writes(), 6);
         stage.end().await;
     }
 

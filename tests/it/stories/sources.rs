@@ -2,8 +2,8 @@
 
 use futures_util::future::join_all;
 use lockstep::case::CaseState;
-use lockstep_twin::world::AccountSeed;
-use lockstep_twin::{Hire, PersonId, Setup, Vendor};
+use lockstep_twin::send::{Change, Lifecycle, notifications};
+use lockstep_twin::{AccountSeed, Hire, PersonId, Setup, Vendor};
 
 use super::verbs::{BLOCK, REVOKE};
 
@@ -65,6 +65,54 @@ crate::stories! {
             stage.until_case(*person, CaseState::Verified).await;
             assert!(stage.is_locked_out(account));
         }
+        stage.end().await;
+    }
+
+    one_request_about_many_people_locks_each_of_them_and_skips_what_it_cannot_read(stage, Setup::unlimited()) {
+        stage.start().await;
+        let names = ["Ada One", "Ben Two", "Cleo Three", "Dan Four"];
+        let people = names.map(|name| stage.at_risk(name, "high"));
+        let mut items = people.clone().map(|(person, _)| stage.sender().alert_body(person, "high")).to_vec();
+        items.insert(2, serde_json::json!({ "userId": "not an id", "riskLevel": "high" }));
+        stage.alert_with(&items.into()).await;
+        for (person, account) in &people {
+            stage.until_case(*person, CaseState::Verified).await;
+            assert!(stage.is_locked_out(account));
+        }
+        stage.end().await;
+    }
+
+    an_account_that_appears_while_the_case_is_open_is_locked_at_the_next_look(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, enterprise, case) = stage.contained("Anna Berg").await;
+        let database = stage.twin.world().add_database_account(anna);
+        stage.twin.world().sign_in(&database);
+        stage.changed(anna, Change::Updated).await;
+        stage.until("the new account is locked too", async || stage.is_locked_out(&database).then_some(())).await;
+        let again = stage.until_case(anna, CaseState::Verified).await;
+        assert_eq!((again.id, again.accounts.len()), (case.id, 2));
+        assert_eq!(stage.writes(), 4);
+        stage.ask_to_release(&again).await;
+        stage.until_case(anna, CaseState::Released).await;
+        assert!(!stage.is_blocked(&enterprise) && !stage.is_blocked(&database));
+        stage.end().await;
+    }
+
+    news_of_groups_and_subscriptions_is_taken_in_and_does_nothing(stage, Setup::unlimited()) {
+        stage.start().await;
+        let setup = stage.twin.setup().clone();
+        let (anna, account) = stage.hire("Anna Berg");
+        let group = uuid::Uuid::from_u128(11).to_string();
+        let items = vec![
+            notifications::group(&setup, &group, Change::Updated),
+            notifications::group_members(&setup, &group, &[], &[anna]),
+            notifications::group(&setup, &group, Change::Deleted),
+            notifications::lifecycle(&setup, Lifecycle::Missed),
+        ];
+        assert_eq!(stage.sender().notifications(items).await.unwrap().status, 202);
+        stage.until_idle().await;
+        assert!(!stage.is_blocked(&account));
+        assert_eq!(stage.twin.journal().total(Vendor::Auth0), 0);
         stage.end().await;
     }
 
