@@ -58,9 +58,11 @@ struct Common {
 
 /// Runs until SIGTERM or SIGINT, then stops in order.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    // Listened for before anything runs: from the first line on, a signal ends the process in order.
+    let stop = stop_signal()?;
     let running = start(config).await?;
     tracing::info!(public = %running.public_addr, admin = %running.admin_addr, "ready");
-    stop_signal().await?;
+    stop.await;
     tracing::info!("stopping: finishing what is in hand");
     running.stop().await;
     Ok(())
@@ -208,12 +210,15 @@ fn open_store(settings: &store::Settings) -> Result<Arc<dyn Store>, store::Error
     })
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
+/// From the call on, SIGTERM and SIGINT do not kill; what is returned ends when one of them came.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
-    tokio::select! {
-        _ = term.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("SIGINT cannot be listened for")?,
-    }
-    Ok(())
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

@@ -11,6 +11,7 @@ mod ingest;
 mod local;
 mod mistakes;
 mod policy_file;
+mod reader;
 mod shape;
 mod variables;
 mod vendors;
@@ -25,7 +26,7 @@ pub use policy_file::{Found, PolicySource};
 
 use crate::event::TenantId;
 use crate::policy::Policy;
-use environment::Reader;
+use reader::Reader;
 
 /// What one process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! What to do about one person: a plain function of what is seen, what should hold, and the time.
 //!
-//! [`plan`] decides in three steps, one file each: what should hold ([`stance`]), what a containment still needs
-//! ([`contain`]), what a release still needs ([`release`]). It leaves apply nothing to decide, and it says what it did
+//! [`plan`] decides in three steps, one file each: what should hold (`stance`), what a containment still needs
+//! (`contain`), what a release still needs (`release`). It leaves apply nothing to decide, and it says what it did
 //! *not* do. Containing and proving are the same function: looked at again after its actions were applied, a
 //! containment either needs more, or is proven. [`check`] is a second, independent look at every plan.
 

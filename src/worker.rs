@@ -1,8 +1,8 @@
 //! The loop: lease, observe, plan, check, apply, read back, audit, ack.
 //!
-//! One dispatcher per lane ([`lane`]) leases deliveries and starts looks: one person at a time, many people at once,
-//! and what arrives for a person who is being looked at waits and becomes the next single look. A look ([`look`])
-//! reads both sides afresh ([`observe`]), plans, writes the case down *before* the first write to Auth0, applies, and
+//! One dispatcher per lane (`lane`) leases deliveries and starts looks: one person at a time, many people at once,
+//! and what arrives for a person who is being looked at waits and becomes the next single look. A look (`look`)
+//! reads both sides afresh (`observe`), plans, writes the case down *before* the first write to Auth0, applies, and
 //! looks again until the plan has nothing left: the read-back is the same path as the decision.
 //!
 //! * The sync lane has no writer. It finds who must be contained and hands them to the contain lane.
@@ -12,6 +12,7 @@
 //!   [`Settings::attempts_max`] it becomes a dead letter with the reason.
 //! * If the store cannot be written, containment goes on, and the delivery comes again until it is on record.
 
+mod brake;
 mod dead;
 mod lane;
 mod look;
@@ -64,5 +65,5 @@ pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) {
     let contain =
         lane::Dispatcher::new(Lane::Contain, look::Looker::new(&deps, &settings, Lane::Contain), &settings);
     let sync = lane::Dispatcher::new(Lane::Sync, look::Looker::new(&deps, &settings, Lane::Sync), &settings);
-    tokio::join!(contain.run(shutdown.clone()), sync.run(shutdown));
+    tokio::join!(contain.run(shutdown.clone()), sync.run(shutdown.clone()), brake::watch(deps, shutdown));
 }

@@ -171,7 +171,11 @@ impl Caller {
             building = building.header("x-correlation-id", correlation);
         }
         let sent = outbound::exchange(&self.shared.deps, VENDOR, request.operation.word, building).await;
-        sent.map_err(|it| request.trouble(it))
+        let answer = sent.map_err(|it| request.trouble(it))?;
+        if answer.status == reqwest::StatusCode::FORBIDDEN {
+            self.shared.tokens.doubt(token);
+        }
+        Ok(answer)
     }
 
     fn judge(&self, request: &Request, answer: Answer) -> Result<Answer, Error> {

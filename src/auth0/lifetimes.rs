@@ -26,7 +26,8 @@ pub(super) struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// The longest `token_lifetime` among the tenant's APIs, in seconds.
+    /// The longest `token_lifetime` among the tenant's own APIs, in seconds. Auth0's Management API is left out: its
+    /// tokens go to programs, live a day by default, and would make every residual exposure say so.
     pub(super) async fn longest(&self, caller: &Caller) -> Result<u64, Error> {
         if let Some(known) = self.known(caller.shared.deps.clock.now()) {
             return Ok(known);
@@ -56,7 +57,8 @@ async fn read(caller: &Caller) -> Result<u64, Error> {
         let listed: OffsetPage<ResourceServer> = answer.json().map_err(|why| request.misfit(&answer, why))?;
         let (servers, total) = listed.into_parts();
         seen += servers.len() as u64;
-        let lifetimes = servers.iter().map(|server| server.token_lifetime.unwrap_or(DEFAULT_SECONDS));
+        let of_the_tenant = servers.iter().filter(|server| !server.is_system);
+        let lifetimes = of_the_tenant.map(|server| server.token_lifetime.unwrap_or(DEFAULT_SECONDS));
         longest = lifetimes.fold(longest, u64::max);
         if servers.is_empty() || total.is_none_or(|total| seen >= total) {
             return Ok(longest);

@@ -129,6 +129,9 @@ pub(super) struct DeviceCredential {
 pub(super) struct ResourceServer {
     #[serde(default)]
     pub(super) token_lifetime: Option<u64>,
+    /// Auth0's own API of the tenant.
+    #[serde(default)]
+    pub(super) is_system: bool,
 }
 
 /// `{"statusCode":404,"error":"Not Found","message":"…","errorCode":"inexistent_user"}`; `errorCode` may be absent.

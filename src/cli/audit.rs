@@ -128,7 +128,7 @@ async fn tail(output: &Output, store: &dyn Store, number: u32) -> Result<Exit, F
         output.say("no records");
         return Ok(Exit::Done);
     }
-    output.line(table(&["number", "at", "who", "what", "", "outcome"], page.iter().map(row)))?;
+    output.line(table(&["number", "at", "who", "what", "sentence", "outcome"], page.iter().map(row)))?;
     Ok(Exit::Done)
 }
 

@@ -6,8 +6,9 @@ use clap::Args;
 use super::exit::{Exit, Failure};
 use super::output::{Output, plain, table};
 use super::records;
-use crate::case::{AccountProgress, BlockProgress, Case, CaseId};
-use crate::clock::{self, Timestamp};
+use crate::case::{Case, CaseId};
+use crate::clock::{self, Clock, SystemClock, Timestamp};
+use crate::notify::Message;
 use crate::store::WhichCases;
 
 /// List cases, or show one with its accounts and what is still open
@@ -67,60 +68,19 @@ fn list(cases: &[Case]) -> String {
     table(&["case", "state", "person", "reason", "opened", "verified after", "accounts"], rows)
 }
 
-/// Everything about one case, line by line.
+/// What is said about one case, in the same words as in chat.
 pub fn details(case: &Case) -> String {
-    let mut lines = vec![
-        ("case", case.id.to_string()),
-        ("state", case.state.word().to_owned()),
-        ("person", case.display_name.clone().unwrap_or_else(|| "name not known".to_owned())),
-        ("object id", case.subject.object.to_string()),
-        ("tenant", case.subject.tenant.to_string()),
-        ("reason", case.reason.sentence()),
-        ("source", case.source.word().to_owned()),
-        ("response", case.response.word().to_owned()),
-    ];
-    lines.extend(case.restraint.map(|restraint| ("held back", restraint.sentence().to_owned())));
-    lines.extend(times(case));
-    lines.extend(case.released_because.clone().map(|why| ("released because", why)));
-    lines.extend(
-        case.accounts.iter().map(|(id, progress)| ("account", format!("{id}: {}", account(progress)))),
-    );
-    lines.extend(case.open.iter().map(|open| ("open", open.clone())));
-    lines.push(("event", case.event.to_string()));
-    let lines: Vec<String> = lines.iter().map(|(name, text)| format!("{name:<18}{}", plain(text))).collect();
+    let lines: Vec<String> = told(case).lines().iter().map(|line| plain(line)).collect();
     lines.join("\n")
 }
 
-fn times(case: &Case) -> Vec<(&'static str, String)> {
-    let after = |at: Timestamp| format!("{} ({} after the signal)", time(at), took(case, at));
-    let mut lines = vec![("opened", time(case.opened_at))];
-    lines.extend(case.accepted_at.map(|at| ("accepted", after(at))));
-    match case.verified_at {
-        Some(at) => lines.push(("verified", after(at))),
-        None if case.state.is_open() => lines.push(("verify by", time(case.verify_by))),
-        None => {}
-    }
-    lines.extend(case.exposed_until.map(|at| ("exposed until", format!("{} at the latest", time(at)))));
-    lines.extend(case.released_at.map(|at| ("released", time(at))));
-    lines
+/// Its first line.
+pub fn headline(case: &Case) -> String {
+    plain(&told(case).headline)
 }
 
-fn account(progress: &AccountProgress) -> String {
-    let block = match progress.block {
-        BlockProgress::NotWanted => "not to be blocked",
-        BlockProgress::Wanted => "block asked for",
-        BlockProgress::Ours => "blocked",
-        BlockProgress::Theirs => "blocked by somebody else, will not be released",
-        BlockProgress::Gone => "deleted in Auth0",
-    };
-    let ended =
-        progress.ended_by.map(|means| format!(", access ended by {}", means.word())).unwrap_or_default();
-    let open = if progress.open.is_empty() {
-        String::new()
-    } else {
-        format!("; open: {}", progress.open.join(", "))
-    };
-    format!("{block}{ended}{open}")
+fn told(case: &Case) -> Message {
+    crate::notify::text::case(case, SystemClock.now())
 }
 
 /// From the signal, or from its arrival when the source names no time.

@@ -10,7 +10,7 @@ use super::admin::Admin;
 use super::ask::Consent;
 use super::cases;
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, plain};
 use super::wait::{Awaited, Ended, Which, wait};
 use super::{records, words};
 use crate::case::{Case, CaseId, CaseState};
@@ -93,6 +93,10 @@ fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
             shown(output, &case)?;
             Ok(Exit::Done)
         }
+        Ended::Elsewhere(case) if is_nothing_to_do(&case) => {
+            shown(output, &case)?;
+            Ok(Exit::Done)
+        }
         Ended::Elsewhere(case) | Ended::TimeUp(Some(case)) => {
             shown(output, &case)?;
             output.say_error(&format!("not verified: {}", open(&case)));
@@ -110,17 +114,17 @@ fn shown(output: &Output, case: &Case) -> anyhow::Result<()> {
     output.data(case, || cases::details(case))
 }
 
+/// A person without any account is locked out already.
+fn is_nothing_to_do(case: &Case) -> bool {
+    case.state == CaseState::NotActed && case.accounts.is_empty() && case.restraint.is_none()
+}
+
 /// What is still open, in one line.
 fn open(case: &Case) -> String {
-    if let Some(restraint) = case.restraint
-        && case.state == CaseState::NotActed
-    {
-        return restraint.sentence().to_owned();
-    }
     let accounts = case
         .accounts
         .iter()
         .flat_map(|(id, progress)| progress.open.iter().map(move |open| format!("{id}: {open}")));
     let all: Vec<String> = case.open.iter().cloned().chain(accounts).collect();
-    if all.is_empty() { format!("the case is {}", case.state.word()) } else { all.join("; ") }
+    if !case.state.is_open() || all.is_empty() { cases::headline(case) } else { plain(&all.join("; ")) }
 }

@@ -10,10 +10,10 @@ use super::admin::Admin;
 use super::ask::Consent;
 use super::cases;
 use super::exit::{Exit, Failure};
-use super::output::{Output, plain};
+use super::output::Output;
 use super::wait::{Awaited, Ended, Which, wait};
 use super::{records, words};
-use crate::case::{Case, CaseId, CaseState};
+use crate::case::{CaseId, CaseState};
 use crate::event::EventId;
 
 /// Release a case: unblock the accounts that Lockstep blocked, and no others
@@ -65,7 +65,8 @@ impl Release {
             return Ok(Exit::Done);
         }
         let admin = Admin::of(&local)?;
-        self.consent.obtain(&question(&case))?;
+        output.say(cases::headline(&case));
+        self.consent.obtain(&format!("Release {}?", self.case))?;
         let request = Request { reason: &self.reason, by: words::who() };
         let accepted: Accepted =
             admin.post(&format!("/api/v1/cases/{}/release", self.case), &request).await?;
@@ -82,11 +83,6 @@ impl Release {
         };
         told(output, wait(store.as_ref(), awaited).await?)
     }
-}
-
-fn question(case: &Case) -> String {
-    let person = case.display_name.clone().unwrap_or_else(|| case.subject.object.to_string());
-    plain(&format!("Release {person} ({} accounts, {})?", case.accounts.len(), case.reason.sentence()))
 }
 
 fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {

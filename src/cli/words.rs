@@ -34,10 +34,15 @@ pub fn reason(text: &str) -> Result<String, String> {
 /// Who is typing, for the audit: the user of the operating system and the machine. Not proof, but a trace.
 pub fn who() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(uid);
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
         .or_else(|| variable("HOSTNAME"))
         .unwrap_or_else(|| "unknown".to_owned());
     crate::event::clip(&format!("{user}@{}", machine.trim()))
+}
+
+fn uid() -> String {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").map_or_else(|_| "unknown".to_owned(), |me| format!("uid-{}", me.uid()))
 }

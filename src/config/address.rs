@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::environment::Wrong;
+use super::reader::Wrong;
 
 /// Brokers of one cluster; more is a mistake of copying.
 const BROKERS_MAX: usize = 16;

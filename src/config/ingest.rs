@@ -4,8 +4,8 @@ use base64::Engine;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::environment::{Reader, Wrong};
 use super::local::number;
+use super::reader::{Reader, Wrong};
 use super::variables;
 use crate::event::TenantId;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::address::{self, QueueUrl};
-use super::environment::{Reader, Wrong};
 use super::mistakes::nearest;
+use super::reader::{Reader, Wrong};
 use super::variables::{self, Kind, Variable};
 use super::{Local, Log};
 use crate::telemetry::logging::{FILTER, Format};

@@ -5,8 +5,8 @@
 
 use toml::Value;
 
-use super::environment::Wrong;
 use super::mistakes::{nearest, one_of};
+use super::reader::Wrong;
 use crate::case::AccountId;
 
 /// A key of a table.

@@ -5,8 +5,8 @@ use secrecy::SecretString;
 
 use super::Work;
 use super::address;
-use super::environment::{Reader, Wrong, secret};
 use super::local::{number, word};
+use super::reader::{Reader, Wrong, secret};
 use super::variables::{self, Kind};
 use crate::event::TenantId;
 use crate::policy::Mode;

@@ -13,7 +13,7 @@ use crate::event::Lane;
 use crate::outbound::budget::Budget;
 use crate::outbound::gate::{BY_THE_SECOND, Gate, Told};
 use crate::outbound::http::{Answer, Cause};
-use crate::outbound::token::Tokens;
+use crate::outbound::token::{Token, Tokens};
 use crate::outbound::{self, Deps, Trouble};
 
 const VENDOR: &str = "graph";
@@ -112,25 +112,29 @@ impl Caller {
 
     async fn with_token(&self, operation: Operation, path: &str) -> Result<Answer, Error> {
         let token = self.shared.tokens.get().await?;
-        let answer = self.send(operation, path, token.secret.expose_secret()).await?;
+        let answer = self.send(operation, path, &token).await?;
         if answer.status != reqwest::StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         self.shared.tokens.drop_refused(&token);
         let token = self.shared.tokens.get().await?;
-        self.send(operation, path, token.secret.expose_secret()).await
+        self.send(operation, path, &token).await
     }
 
-    async fn send(&self, operation: Operation, path: &str, token: &str) -> Result<Answer, Error> {
+    async fn send(&self, operation: Operation, path: &str, token: &Token) -> Result<Answer, Error> {
         let url = outbound::address(&self.shared.graph_url, &format!("/v1.0{path}"));
         let request = self
             .http
             .get(url)
-            .bearer_auth(token)
+            .bearer_auth(token.secret.expose_secret())
             // Names the request to Microsoft's support (Graph, Error responses).
             .header("client-request-id", Uuid::new_v4().to_string());
         let sent = outbound::exchange(&self.shared.deps, VENDOR, operation.word, request).await;
-        sent.map_err(|it| trouble(operation, it))
+        let answer = sent.map_err(|it| trouble(operation, it))?;
+        if answer.status == reqwest::StatusCode::FORBIDDEN {
+            self.shared.tokens.doubt(token);
+        }
+        Ok(answer)
     }
 
     fn judge(&self, operation: Operation, answer: Answer) -> Result<Answer, Error> {

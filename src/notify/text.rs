@@ -24,6 +24,7 @@ pub enum Stage {
     Late,
     Verified,
     NotActed,
+    Releasing,
     Released,
 }
 
@@ -31,11 +32,17 @@ impl Stage {
     pub fn of(case: &Case, now: Timestamp) -> Stage {
         match case.state {
             CaseState::Requested | CaseState::Accepted if now > case.verify_by => Stage::Late,
-            CaseState::Requested | CaseState::Accepted | CaseState::Releasing => Stage::UnderWay,
+            CaseState::Requested | CaseState::Accepted => Stage::UnderWay,
             CaseState::Verified => Stage::Verified,
             CaseState::NotActed => Stage::NotActed,
+            CaseState::Releasing => Stage::Releasing,
             CaseState::Released => Stage::Released,
         }
+    }
+
+    /// On the way to something: worth an update, not worth a message of its own.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Stage::UnderWay | Stage::Releasing)
     }
 
     pub fn word(self) -> &'static str {
@@ -44,6 +51,7 @@ impl Stage {
             Stage::Late => "late",
             Stage::Verified => "verified",
             Stage::NotActed => "not-acted",
+            Stage::Releasing => "releasing",
             Stage::Released => "released",
         }
     }
@@ -63,14 +71,15 @@ pub fn case(case: &Case, now: Timestamp) -> Message {
     }
 }
 
-/// What is said outside a case: the brake, a policy that cannot be read.
-pub fn notice(key: &str, version: u64, sentence: &str) -> Message {
+/// What is said outside a case: the brake, a policy that cannot be read. The first sentence is the headline.
+pub fn notice(key: &str, version: u64, text: &str) -> Message {
+    let (headline, rest) = text.split_once(". ").unwrap_or((text, ""));
     Message {
         tag: Tag { topic: Topic::Notice(key.to_owned()), version },
-        headline: sentence.to_owned(),
+        headline: headline.to_owned(),
         fields: Vec::new(),
         accounts: Vec::new(),
-        notes: Vec::new(),
+        notes: Some(rest.to_owned()).filter(|rest| !rest.is_empty()).into_iter().collect(),
         footer: Vec::new(),
         form: Form::Rich,
     }
@@ -80,11 +89,11 @@ fn headline(case: &Case, stage: Stage) -> String {
     let whom = whom(case);
     match stage {
         Stage::NotActed => not_acted(case, &whom),
-        Stage::UnderWay if case.state == CaseState::Releasing => format!("Releasing: {whom}"),
         Stage::UnderWay if case.state == CaseState::Accepted => format!("Accepted: {whom}, being read back"),
         Stage::UnderWay => format!("Requested: {whom}"),
         Stage::Late => format!("NOT verified in time: {whom}"),
         Stage::Verified => format!("{}: {whom}{}", done(case), verified_in(case)),
+        Stage::Releasing => format!("Releasing: {whom}"),
         Stage::Released => format!("Released: {whom}"),
     }
 }
@@ -169,7 +178,7 @@ fn state(case: &Case, stage: Stage, now: Timestamp) -> String {
             Some(restraint) => format!("{word} ({})", restraint.sentence()),
             None => word,
         },
-        Stage::Released => match &case.released_because {
+        Stage::Releasing | Stage::Released => match &case.released_because {
             Some(because) => format!("{word}{}: {because}", at(case.released_at)),
             None => format!("{word}{}", at(case.released_at)),
         },
@@ -178,7 +187,7 @@ fn state(case: &Case, stage: Stage, now: Timestamp) -> String {
 
 fn notes(case: &Case, now: Timestamp) -> Vec<String> {
     let mut notes = Vec::new();
-    if case.state.is_open() && case.restraint == Some(Restraint::ContainBrake) {
+    if is_containing(case) && case.restraint == Some(Restraint::ContainBrake) {
         notes.push(capital(Restraint::ContainBrake.sentence()));
     }
     match case.state {
@@ -192,10 +201,15 @@ fn notes(case: &Case, now: Timestamp) -> Vec<String> {
 /// JWT access tokens cannot be revoked (Auth0, Access Tokens): people must know until when one may still work.
 fn exposure(case: &Case, now: Timestamp) -> Option<String> {
     match (case.state, case.exposed_until) {
-        (CaseState::NotActed | CaseState::Released, _) | (CaseState::Requested, None) => None,
+        _ if !is_containing(case) => None,
         (_, Some(until)) => Some(format!("Access tokens already issued may work until {}", time(until, now))),
+        (CaseState::Requested, None) => None,
         (_, None) => Some("How long access tokens already issued may work is not known".to_owned()),
     }
+}
+
+fn is_containing(case: &Case) -> bool {
+    matches!(case.state, CaseState::Requested | CaseState::Accepted | CaseState::Verified)
 }
 
 fn footer(case: &Case) -> Vec<String> {

@@ -18,6 +18,8 @@ use crate::clock::{self, SharedClock, Timestamp};
 const REPLACE_BEFORE: Duration = Duration::from_secs(300);
 /// A token is not used in its last seconds: it might die on the way.
 const UNUSED_SECONDS: Duration = Duration::from_secs(10);
+/// A token younger than this is not replaced for a missing permission: a lost one must not cost a login per request.
+const DOUBTED_AFTER: Duration = Duration::from_secs(5);
 /// Early fetches that fail are tried again after this; the token in hand still works.
 const EARLY_RETRY: Duration = Duration::from_secs(15);
 
@@ -33,6 +35,7 @@ pub struct Fresh {
 pub struct Token {
     pub secret: SecretString,
     number: u64,
+    born_at: Timestamp,
     replace_at: Timestamp,
     dies_at: Timestamp,
 }
@@ -95,6 +98,14 @@ impl<E: Clone + Send + Sync + 'static> Tokens<E> {
         }
     }
 
+    /// The vendor misses a permission: the token may be from before somebody granted it, because permissions are written
+    /// into tokens at their birth. Forget it, unless it is new.
+    pub fn doubt(&self, doubted: &Token) {
+        if clock::elapsed(doubted.born_at, self.clock.now()) >= DOUBTED_AFTER {
+            self.drop_refused(doubted);
+        }
+    }
+
     /// Joins the fetch under way or starts one.
     fn fly(self: &Arc<Self>, state: &mut State<E>) -> Flight<E> {
         if let Some(flight) = &state.flight {
@@ -134,6 +145,7 @@ fn token(fresh: Fresh, number: u64, now: Timestamp) -> Token {
     Token {
         secret: fresh.secret,
         number,
+        born_at: now,
         replace_at: clock::after(now, fresh.lifetime.saturating_sub(replace_before)),
         dies_at: clock::after(now, fresh.lifetime.saturating_sub(unused)),
     }

@@ -163,9 +163,13 @@ pub(super) fn unheard(snapshot: &Snapshot) -> Option<String> {
     };
     let reason = snapshot.case.as_ref().map(|case| &case.reason);
     let why = snapshot.asks.iter().find_map(|ask| match (&ask.kind, reason) {
-        (EventKind::Escalated, Some(Reason::Disabled | Reason::Deleted)) => directory.or(risk),
+        (EventKind::Escalated, Some(Reason::Risk(_) | Reason::Disabled | Reason::Deleted)) => {
+            directory.or(risk)
+        }
         (EventKind::Escalated | EventKind::UserDeleted, _) => directory,
-        (EventKind::RiskReported(evidence), Some(Reason::Risk(_))) if evidence.state.is_cleared() => {
+        (EventKind::RiskReported(evidence), Some(Reason::Risk(_) | Reason::Disabled | Reason::Deleted))
+            if evidence.state.is_cleared() =>
+        {
             directory.or(risk)
         }
         (EventKind::RiskReported(evidence), None) if evidence.level == RiskLevel::Unknown => risk,

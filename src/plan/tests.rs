@@ -12,6 +12,7 @@ mod open_case;
 pub(in crate::plan) mod print;
 mod read_back;
 mod release;
+mod releasing;
 mod restraint;
 mod risk;
 mod risk_table;

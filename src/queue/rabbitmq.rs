@@ -12,7 +12,7 @@
 //! The hash of a subject picks one of eight partitions, and the broker lets one process read a partition at a time: so
 //! one subject's events stay in order across machines. Two connections, so that an alarm that blocks publishing does
 //! not stop the settling of what is in hand; each belongs to one task that builds session after session
-//! ([`publisher`], [`consumer`]). Works on RabbitMQ 3.10 and later; docs/queue.md has the permissions.
+//! (`publisher`, `consumer`). Works on RabbitMQ 3.10 and later; docs/queue.md has the permissions.
 //!
 //! Beyond the promises of [`super::Queue`]: [`RabbitMq::open`] returns at once whatever the broker does; an enqueue
 //! fails at once while there is no session and after 2.5 seconds in any case. After a lost session everything in hand

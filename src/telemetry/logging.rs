@@ -9,8 +9,12 @@ use tracing::Subscriber;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What is logged unless set otherwise: our own decisions, and of the libraries only what is wrong.
-pub const FILTER: &str = "info,hyper=warn,hyper_util=warn,lapin=warn,reqwest=warn,rustls=warn,h2=warn";
+/// What is logged unless set otherwise: our own decisions, and of the libraries only what is wrong. The RabbitMQ library
+/// says twice what our own lines say, and calls a queue that does not exist yet an error.
+pub const FILTER: &str = "info,hyper=warn,hyper_util=warn,lapin=off,reqwest=warn,rustls=warn,h2=warn";
+
+/// Whatever `RUST_LOG` says: here the RabbitMQ library prints messages that it got back, with their bodies.
+const NEVER: &str = "lapin::returned_messages=off";
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub fn subscriber<W>(format: Format, filter: EnvFilter, writer: W) -> Box<dyn Su
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    let filter = filter.add_directive(NEVER.parse().expect("a directive written by us"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match format {
         Format::Json => {

@@ -40,8 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// (docs.slack.dev/apis/web-api/rate-limits).
 const SAME_MESSAGE_EVERY: Duration = Duration::from_secs(1);
 /// How long after a post left it is asked for, when nobody knows what became of it: it may still be under way, and a
-/// look that comes too early would make a second message.
-const LOOK_AFTER: Duration = Duration::from_secs(2);
+/// look that comes too early would make a second message. As long as a request may take: a killed process leaves
+/// requests behind that are carried out after its successor has started.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// How long one topic rests after the store failed in the middle of it.
 const STORE_FAILED_REST: Duration = Duration::from_secs(5);
 
@@ -50,7 +51,7 @@ pub struct Deps {
     pub store: Arc<dyn Store>,
     pub notifier: Arc<dyn Notifier>,
     pub clock: SharedClock,
-    /// Notified after something new is owed; a missed poke costs [`LOOK_EVERY`], nothing else.
+    /// Notified after something new is owed; a missed poke costs a second, nothing else.
     pub poke: Arc<Notify>,
 }
 

@@ -146,8 +146,9 @@ fn risk_can_matter(asks: &[Event], case: Option<&Case>) -> bool {
     let reason = case.map(|case| &case.reason);
     asks.iter().any(|ask| match (&ask.kind, reason) {
         (EventKind::RiskReported(_), None) => true,
-        (EventKind::RiskReported(evidence), Some(Reason::Risk(_))) => evidence.state.is_cleared(),
-        (EventKind::Escalated, Some(Reason::Disabled | Reason::Deleted)) => true,
+        (_, Some(Reason::Operator { .. })) => false,
+        (EventKind::RiskReported(evidence), Some(_)) => evidence.state.is_cleared(),
+        (EventKind::Escalated, Some(_)) => true,
         _ => false,
     })
 }

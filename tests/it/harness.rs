@@ -1,11 +1,13 @@
 //! The stage of a story: a twin, a Lockstep put together like the program does it, and what an operator can see.
 //!
 //! A story runs on every back end ([`stories!`](crate::stories)). At its end the stage stops Lockstep and fails on
-//! anything left over: a complaint of the twin, an unread dead letter, a broken audit. Waits are for conditions, with a
-//! deadline that only a hang reaches; what the conversation was is printed when one is reached.
+//! anything left over: a complaint of the twin, a request that the vendors do not describe, an unread dead letter, a
+//! broken audit. Waits are for conditions, with a deadline that only a hang reaches; what the conversation was is
+//! printed when one is reached.
+
+mod broker;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub struct Stage {
     pub env: BTreeMap<String, String>,
     pub dir: tempfile::TempDir,
     running: Option<Running>,
+    /// What exists on the broker for this stage.
+    _scope: Option<broker::Scope>,
     /// Dead letters that the story means to leave behind.
     pub dead_letters_expected: usize,
     /// Complaints of the twin that the story means to cause.
@@ -55,18 +59,25 @@ impl Stage {
         set("LOCKSTEP_MODE", "enforce".into());
         set("AUTH0_REQUESTS_PER_SECOND", "1000".into());
         set("AUTH0_BURST", "1000".into());
-        if backend == Backend::RabbitMq {
-            let Ok(url) = std::env::var("LOCKSTEP_TEST_AMQP_URL") else {
-                eprintln!(
-                    "skipped: LOCKSTEP_TEST_AMQP_URL is not set, so there is no RabbitMQ to tell this story on"
-                );
-                return None;
-            };
-            set("LOCKSTEP_QUEUE_URL", url);
-            set("LOCKSTEP_QUEUE_PREFIX", format!("t{}", uuid::Uuid::new_v4().simple()));
+        let scope = match backend {
+            Backend::Embedded => None,
+            Backend::RabbitMq => Some(broker::Scope::shared()?),
+        };
+        if let Some(scope) = &scope {
+            set("LOCKSTEP_QUEUE_URL", scope.url.clone());
+            set("LOCKSTEP_QUEUE_PREFIX", scope.prefix.clone());
         }
         std::fs::write(dir.path().join("lockstep.toml"), "").unwrap();
-        Some(Stage { twin, env, dir, running: None, dead_letters_expected: 0, complaints_expected: 0 })
+        let (dead_letters_expected, complaints_expected) = (0, 0);
+        Some(Stage {
+            twin,
+            env,
+            dir,
+            running: None,
+            _scope: scope,
+            dead_letters_expected,
+            complaints_expected,
+        })
     }
 
     pub fn set_env(&mut self, name: &str, value: &str) {
@@ -87,6 +98,16 @@ impl Stage {
         let environment: Environment = self.env.clone().into_iter().collect();
         let config = config::load(&environment, &roles).unwrap_or_else(|wrong| panic!("{wrong}"));
         self.running = Some(app::start(config).await.unwrap());
+        self.until_ready().await;
+    }
+
+    /// Waits until a load balancer would send requests: the listeners listen before the broker is reached.
+    async fn until_ready(&self) {
+        let url = format!("{}/readyz", self.admin_url());
+        self.until("Lockstep is ready", async || {
+            reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200).then_some(())
+        })
+        .await;
     }
 
     pub async fn stop(&mut self) {
@@ -194,6 +215,7 @@ impl Stage {
         self.stop().await;
         let complaints = self.twin.journal().complaints();
         assert_eq!(complaints.len(), self.complaints_expected, "the twin complains: {complaints:#?}");
+        crate::contract::assert_kept(&self.twin);
         let dead = self.dead_letters().await;
         assert_eq!(dead.len(), self.dead_letters_expected, "dead letters: {dead:#?}");
         self.verify_audit().await;
@@ -227,6 +249,12 @@ impl Stage {
             eprintln!("{}", String::from_utf8_lossy(&record.entry));
         }
     }
+}
+
+/// With one subscriber in the process, `tracing` decides about a log line by the thread that reaches it first, for
+/// ever: a test without a subscriber would switch it off for the test that reads the log. With two it asks each.
+pub fn second_subscriber() -> tracing::Dispatch {
+    tracing::Dispatch::new(tracing_subscriber::registry())
 }
 
 /// Only the worker, or only the door.
@@ -264,11 +292,4 @@ macro_rules! stories {
             }
         }
     )*};
-}
-
-/// Runs a future to its end or fails with what it was.
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what}: took longer than {PATIENCE:?}"))
 }

@@ -2,6 +2,7 @@
 //! told over HTTP against the twin.
 
 mod architecture;
+mod chaos;
 mod clients;
 mod command;
 mod conformance;

@@ -1,3 +1,13 @@
 //! Stories, told as an operator would tell them, on every back end.
 
+mod auth0_trouble;
 mod containment;
+mod graph_trouble;
+mod operators;
+mod people;
+mod plans;
+mod policy;
+mod release;
+mod slack;
+mod sources;
+mod verbs;

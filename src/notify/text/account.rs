@@ -27,6 +27,7 @@ fn block(case: &Case, block: BlockProgress) -> &'static str {
     match (case.state, block) {
         (_, BlockProgress::Gone) => "was deleted in Auth0",
         (CaseState::Released, BlockProgress::Theirs) => "stays blocked, as it was before by somebody else",
+        (CaseState::Releasing, BlockProgress::Ours) => "being unblocked",
         (_, BlockProgress::Theirs) => "was blocked before by somebody else and is left so",
         (CaseState::NotActed, BlockProgress::Wanted) if is_rehearsal(case) => "would be blocked",
         (CaseState::NotActed, BlockProgress::NotWanted) if is_rehearsal(case) => "would not be blocked",
@@ -43,7 +44,9 @@ fn block(case: &Case, block: BlockProgress) -> &'static str {
 fn access(case: &Case, progress: &AccountProgress) -> Option<String> {
     match (progress.ended_by, progress.block, case.state) {
         (_, BlockProgress::Gone, _) => None,
-        (Some(means), _, CaseState::Released) => Some(format!("access had been ended by {}", means.word())),
+        (Some(means), _, CaseState::Releasing | CaseState::Released) => {
+            Some(format!("access had been ended by {}", means.word()))
+        }
         (Some(means), ..) => Some(format!("access ended by {}", means.word())),
         (None, _, CaseState::NotActed) if is_rehearsal(case) => {
             Some("sessions and refresh tokens would end".to_owned())

@@ -133,8 +133,25 @@ fn a_case_is_told_from_requested_to_released() {
     signal → received 0.80 s · received → accepted 0.40 s · accepted → verified 3.0 s
     case_00000000000000000000000000000003 · event 00000000-0000-0000-0000-000000000003
     ");
-    let released = Case {
+    let releasing = Case {
         version: 4,
+        state: CaseState::Releasing,
+        released_because: Some("risk dismissed in Entra".into()),
+        ..verified()
+    };
+    assert_snapshot!(said(&releasing), @r"
+    Releasing: 2 accounts of Adele Vance
+    Who: Adele Vance
+    Entra object id: 00000000-0000-0000-0000-000000000002
+    Why: Risk high, at risk: leakedCredentials (told by risk)
+    State: Releasing: risk dismissed in Entra
+    • auth0|5f7c8ec7 being unblocked, access had been ended by revoke-access
+    • waad|corp|87d349ed being unblocked, access had been ended by revoke-access
+    signal → received 0.80 s · received → accepted 0.40 s · accepted → verified 3.0 s
+    case_00000000000000000000000000000003 · event 00000000-0000-0000-0000-000000000003
+    ");
+    let released = Case {
+        version: 5,
         state: CaseState::Released,
         released_at: Some("2026-03-03T10:30:00Z".parse().unwrap()),
         released_because: Some("risk dismissed in Entra".into()),
@@ -308,4 +325,12 @@ fn late_begins_after_the_deadline_and_only_for_what_is_not_proven() {
     assert_eq!(Stage::of(&accepted(), at("08:02:00")), Stage::UnderWay);
     assert_eq!(Stage::of(&accepted(), at("08:02:01")), Stage::Late);
     assert_eq!(Stage::of(&verified(), at("09:00:00")), Stage::Verified);
+}
+
+#[test]
+fn the_first_sentence_of_a_notice_is_its_headline() {
+    let message = notice("brake/1", 1, "The brake is on: 26 in 10 minutes. Nobody is blocked. Look at `x`.");
+    assert_eq!(message.headline, "The brake is on: 26 in 10 minutes");
+    assert_eq!(message.notes, ["Nobody is blocked. Look at `x`."]);
+    assert!(notice("brake/1", 1, "The brake is off").notes.is_empty());
 }

@@ -216,7 +216,7 @@ fn locking_and_releasing_in_one_plan_is_refused() {
     let (scene, plan) = releasing();
     for lock in [end("auth0|2"), block("auth0|2", ours())] {
         let bad = with(&plan, vec![unblock("waad|1", ours()), lock]);
-        assert_eq!(refused(&scene, &bad), "locks and releases in one plan (case verified, contain)");
+        assert_eq!(refused(&scene, &bad), "locks and releases in one plan (case releasing, contain)");
     }
 }
 

@@ -40,7 +40,7 @@ fn somebody_elses_block_is_not_released() {
     let scene = anna().blocked_by_somebody("waad|1").account("auth0|2").alert(RiskLevel::High).verified();
     let release = scene.answered().operator_releases(case_of_event(1));
     assert_snapshot!(release.print(), @"
-    verified, contain: risk high, at risk: leakedCredentials
+    releasing, contain: released by ops@acme: false alarm
       auth0|2 blocked by us, ended by revoke-access
       waad|1 blocked by somebody else, ended by revoke-access
     do: Unblock auth0|2

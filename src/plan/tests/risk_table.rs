@@ -2,6 +2,7 @@
 
 use super::scene::{Scene, at, person};
 use crate::event::{RiskLevel, RiskState, Source};
+use crate::plan::plan;
 use crate::snapshot::{Directory, Enabled, Risk, RiskView};
 
 const LEVELS: [RiskLevel; 5] =
@@ -86,7 +87,7 @@ fn every_alert_is_weighed_by_the_one_rule() {
                 for directory in directories() {
                     scene.snapshot.directory = directory;
                     let expected = should_contain(&scene, level, state, threshold);
-                    let acts = !scene.plan().actions.is_empty();
+                    let acts = !plan(&scene.snapshot, &scene.policy, scene.now).actions.is_empty();
                     assert_eq!(
                         acts, expected,
                         "needs {threshold:?}: {level:?} {state:?} in {:#?}",

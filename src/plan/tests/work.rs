@@ -1,20 +1,20 @@
 //! The worker's loop without its I/O: take what waits, observe, plan, check, save, apply, read back.
 //!
-//! Follows `crate::worker`: events that wait become one look; the case is saved before the first write; an accepted
-//! end of access is remembered in the case; a kill forgets what was not saved. Each round asserts what must hold of
-//! every plan.
+//! Follows `crate::worker`: events that wait become one look; Entra is heard once per look; the case is saved before the
+//! first write; an accepted end of access is remembered in the case; a kill forgets what was not saved. Each round
+//! asserts what must hold of every plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::world::{Auth0, World};
+use super::world::{Auth0, Graph, World};
 use crate::action::{Action, Outcome};
 use crate::case::{AccountId, BlockProgress, Case, CaseId, Means, Response};
 use crate::event::{About, Event, EventId, EventKind, Source};
 use crate::plan::{Next, Plan, check, plan};
-use crate::snapshot::{Blocked, Snapshot};
+use crate::snapshot::{Blocked, Directory, RiskView, Snapshot};
 
 const ROUNDS_MAX: u32 = 8;
 /// Looks within which a history must come to rest once nothing is wrong any more.
@@ -36,6 +36,8 @@ pub(super) struct Worker {
 struct Look {
     asks: Vec<Event>,
     case: Option<Case>,
+    /// Entra is asked once per look.
+    heard: Option<(Directory, RiskView)>,
     rounds: u32,
 }
 
@@ -98,7 +100,7 @@ impl Worker {
     pub fn round(&mut self, world: &mut World) -> Led {
         let Some(mut look) = self.in_hand.take().or_else(|| self.take_what_waits()) else { return Led::Idle };
         look.rounds += 1;
-        let snapshot = self.observe(world, &look);
+        let snapshot = self.observe(world, &mut look);
         let planned = planned(&snapshot, world);
         self.save(&planned, &snapshot, &mut look);
         let outcomes: Vec<(Action, Outcome)> =
@@ -117,7 +119,7 @@ impl Worker {
         let mut asks: Vec<Event> = waiting.into_iter().filter(|ask| self.still_asks(ask)).collect();
         asks.sort_by_key(|ask| (rank(ask), std::cmp::Reverse(ask.received_at)));
         let case = self.open_case().cloned();
-        (!asks.is_empty()).then_some(Look { asks, case, rounds: 0 })
+        (!asks.is_empty()).then_some(Look { asks, case, heard: None, rounds: 0 })
     }
 
     /// An event whose case is over has been answered.
@@ -129,7 +131,8 @@ impl Worker {
         case.is_none_or(|case| case.state.is_open())
     }
 
-    fn observe(&self, world: &World, look: &Look) -> Snapshot {
+    fn observe(&self, world: &World, look: &mut Look) -> Snapshot {
+        let (directory, risk) = hear_entra(world, look);
         let of_case = look.case.iter().flat_map(|case| &case.accounts);
         let ended = of_case
             .clone()
@@ -138,6 +141,8 @@ impl Worker {
         let known: Vec<AccountId> = self.links.iter().chain(of_case.map(|(id, _)| id)).cloned().collect();
         Snapshot {
             asks: look.asks.clone(),
+            directory,
+            risk,
             case: look.case.clone(),
             last_closed: self.last_closed.map(|id| self.cases[&id].clone()),
             means: self.means,
@@ -186,6 +191,9 @@ impl Worker {
                 _ => {}
             }
         }
+        if failed {
+            self.cases.insert(case.id, case.clone());
+        }
         if failed || look.rounds >= ROUNDS_MAX {
             return self.put_back(look, Duration::from_secs(1));
         }
@@ -197,6 +205,17 @@ impl Worker {
         self.waiting.extend(look.asks);
         Led::Later(wait)
     }
+}
+
+fn hear_entra(world: &World, look: &mut Look) -> (Directory, RiskView) {
+    if let Some(heard) = &look.heard {
+        return heard.clone();
+    }
+    let heard = world.entra();
+    if world.graph == Graph::Answers {
+        look.heard = Some(heard.clone());
+    }
+    heard
 }
 
 /// As the worker orders what waits: people first, then deletions, then the strongest and newest alerts.

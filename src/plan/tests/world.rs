@@ -216,14 +216,21 @@ impl InAuth0 {
     }
 }
 
-/// What a look sees: `known` accounts by id, the others only by the search; access only where it was ended.
+/// What a look sees of Entra.
+impl World {
+    pub fn entra(&self) -> (Directory, RiskView) {
+        let away = || "Graph answered 503".to_owned();
+        match self.graph {
+            Graph::Answers => (self.scene.snapshot.directory.clone(), self.scene.snapshot.risk.clone()),
+            Graph::Away => (Directory::Unread(away()), RiskView::Unread(away())),
+        }
+    }
+}
+
+/// What a look sees of Auth0: `known` accounts by id, the others only by the search; access only where it was ended.
 impl World {
     pub fn observe(&self, known: &[AccountId], ended: &[AccountId]) -> Snapshot {
         let mut snapshot = Snapshot { accounts: BTreeMap::new(), ..self.scene.snapshot.clone() };
-        if self.graph == Graph::Away {
-            snapshot.directory = Directory::Unread("Graph answered 503".into());
-            snapshot.risk = RiskView::Unread("Graph answered 503".into());
-        }
         snapshot.accounts_seen = match self.auth0 {
             Auth0::Answers => AccountsSeen::All,
             Auth0::SearchAway => AccountsSeen::LinkedOnly("Auth0 answered 503 to the search".into()),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::stream::{self, BoxStream, SelectAll, StreamExt};
+use futures_util::stream::{self, BoxStream, SelectAll, Stream, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
@@ -135,6 +135,19 @@ impl Task {
             tracing::info!("the broker hands out events again");
         }
         let mut news = self.read_all(connection);
+        let ended = self.listen(connection, &mut news, &mut events, stop).await;
+        // Before the readers are dropped, which would cancel their consumers one by one.
+        dial::hang_up(connection).await;
+        ended
+    }
+
+    async fn listen(
+        &mut self,
+        connection: &Connection,
+        news: &mut (impl Stream<Item = Read> + Unpin),
+        events: &mut (impl Stream<Item = Event> + Unpin),
+        stop: &CancellationToken,
+    ) -> Ended {
         loop {
             tokio::select! {
                 biased;
@@ -229,7 +242,7 @@ struct Reader {
 }
 
 /// Reads one queue for as long as somebody polls, subscribing again after every failure.
-fn read(connection: Arc<Connection>, source: Source, session: Session) -> impl stream::Stream<Item = Read> {
+fn read(connection: Arc<Connection>, source: Source, session: Session) -> impl Stream<Item = Read> {
     let reader = Reader { connection, source, session, open: None, failures: 0 };
     stream::unfold(reader, async |mut reader| {
         let news = reader.next().await;

@@ -6,14 +6,26 @@
 
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, FutureExt};
 use lapin::{Connection, ConnectionProperties};
+use tokio::time::Instant;
 
 use super::address::Address;
 use crate::retry::BackOff;
 
 /// The client library knows no connect timeout: a peer that accepts and stays silent would hold us for ever.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// An attempt cannot be called off: its thread waits for the peer. So the next attempt at that address goes on with it,
+/// lest a broker that is frozen overnight costs a thread every few seconds. By this time the system has given up on a
+/// peer that is gone.
+const ATTEMPT_KEPT_MAX: Duration = Duration::from_secs(900);
 const BACK_OFF: BackOff = BackOff { first: Duration::from_millis(200), most: Duration::from_secs(5) };
+
+/// One address, and the attempt at it that has not ended yet.
+struct Line {
+    address: Address,
+    attempt: Option<(Instant, BoxFuture<'static, lapin::Result<Connection>>)>,
+}
 
 /// How long a farewell may take before we leave without it.
 pub(super) const CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -21,7 +33,7 @@ pub(super) const CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Dialer {
     /// Shown in the broker's list of connections.
     name: &'static str,
-    addresses: Vec<Address>,
+    lines: Vec<Line>,
     next: usize,
     /// Attempts and sessions that failed since the last one that served.
     failures: u32,
@@ -31,7 +43,8 @@ impl Dialer {
     /// `addresses` is not empty.
     pub(super) fn new(name: &'static str, addresses: Vec<Address>) -> Dialer {
         let next = fastrand::usize(..addresses.len());
-        Dialer { name, addresses, next, failures: 0 }
+        let lines = addresses.into_iter().map(|address| Line { address, attempt: None }).collect();
+        Dialer { name, lines, next, failures: 0 }
     }
 
     /// Dials until a broker answers, telling `failed` of each attempt that did not. Cancel-safe.
@@ -40,9 +53,12 @@ impl Dialer {
             if self.failures > 0 {
                 tokio::time::sleep(BACK_OFF.delay(self.failures, fastrand::f64())).await;
             }
-            let address = self.addresses[self.next].clone();
-            self.next = (self.next + 1) % self.addresses.len();
-            match dial(&address, self.name).await {
+            let at = self.next;
+            self.next = (self.next + 1) % self.lines.len();
+            let line = &mut self.lines[at];
+            let answer = line.dial(self.name).await;
+            let address = &line.address;
+            match answer {
                 Ok(connection) => {
                     tracing::debug!(broker = %address, connection = self.name, "connected to the broker");
                     return connection;
@@ -66,12 +82,25 @@ impl Dialer {
     }
 }
 
-async fn dial(address: &Address, name: &str) -> Result<Connection, String> {
-    let properties = ConnectionProperties::default().with_connection_name(name.into());
-    match tokio::time::timeout(CONNECT_WAIT_MAX, Connection::connect_uri(address.uri(), properties)).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {CONNECT_WAIT_MAX:?}")),
+impl Line {
+    async fn dial(&mut self, name: &str) -> Result<Connection, String> {
+        let uri = self.address.uri();
+        let (since, attempt) = self.attempt.get_or_insert_with(|| {
+            let properties = ConnectionProperties::default().with_connection_name(name.into());
+            (Instant::now(), Connection::connect_uri(uri, properties).boxed())
+        });
+        match tokio::time::timeout(CONNECT_WAIT_MAX, attempt).await {
+            Ok(answer) => {
+                self.attempt = None;
+                answer.map_err(|error| error.to_string())
+            }
+            Err(_) => {
+                if since.elapsed() > ATTEMPT_KEPT_MAX {
+                    self.attempt = None;
+                }
+                Err(format!("no answer within {CONNECT_WAIT_MAX:?}"))
+            }
+        }
     }
 }
 

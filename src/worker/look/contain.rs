@@ -24,6 +24,8 @@ use crate::store::{self, SaveCase};
 
 /// Rounds of one look. Three are usual (decide, read back, done); each refusal by the tenant's plan adds one.
 const ROUNDS_MAX: u32 = 8;
+/// Rounds of one look that may end in doubt before Auth0 is taken to be away.
+const IN_DOUBT_MAX: u32 = 1;
 /// Somebody else changed the case first: look again at once.
 const CONFLICT: Duration = Duration::from_millis(50);
 /// Asks of one look that are weighed; further ones only repeat them.
@@ -48,6 +50,8 @@ struct Rounds<'a> {
     unwritten: Vec<Entry>,
     /// Why the store could not be written.
     unrecorded: Option<Trouble>,
+    /// Rounds of this look after which nobody knows whether a write arrived.
+    in_doubt: u32,
 }
 
 /// What a round leads to.
@@ -80,6 +84,7 @@ impl<'a> Rounds<'a> {
             heard,
             unwritten: Vec::new(),
             unrecorded: None,
+            in_doubt: 0,
         }))
     }
 
@@ -153,9 +158,7 @@ impl<'a> Rounds<'a> {
         let brake = policy.contain.brake;
         let since = now.checked_sub(brake.window()).unwrap_or(Timestamp::MIN);
         let counted = self.looker.deps.store.blocking_cases_since(since, self.subject).await;
-        let recent = counted.map_err(|error| self.store_trouble(&error))?;
-        self.looker.deps.metrics.brake_held(u32::from(recent >= brake.containments));
-        Ok(recent)
+        counted.map_err(|error| self.store_trouble(&error))
     }
 
     async fn record_left_alone(
@@ -247,7 +250,7 @@ impl<'a> Rounds<'a> {
         let now = self.looker.deps.clock.now();
         let case = self.case.as_mut().expect("the check lets no action through without a case");
         self.unwritten.extend(record::applied(case, applied, now));
-        let mut trouble = None;
+        let (mut trouble, mut doubt) = (None, None);
         for Applied { action, outcome } in applied {
             match (action, outcome) {
                 (Action::EndAccess { account, means }, Outcome::Accepted) => {
@@ -264,10 +267,22 @@ impl<'a> Rounds<'a> {
                     trouble = Some(Trouble::from_action(why, WhatNow::AskHuman));
                 }
                 (_, Outcome::Failed { why, now }) => trouble = Some(Trouble::from_action(why.clone(), *now)),
-                (_, Outcome::Accepted | Outcome::AccountGone | Outcome::Unknown(_)) => {}
+                (_, Outcome::Unknown(why)) => doubt = Some(why),
+                (_, Outcome::Accepted | Outcome::AccountGone) => {}
             }
         }
-        trouble
+        trouble.or_else(|| self.too_doubtful(doubt?))
+    }
+
+    /// One lost reply is read back at once. A vendor that goes on like that is away: the lane pauses, nobody's fault.
+    fn too_doubtful(&mut self, why: &str) -> Option<Trouble> {
+        self.in_doubt += 1;
+        let why = why.to_owned();
+        (self.in_doubt > IN_DOUBT_MAX).then_some(Trouble {
+            why,
+            now: WhatNow::BackOff,
+            scope: Scope::Everybody,
+        })
     }
 
     /// What was done so far goes on record, and people are told what stands in the way.

@@ -197,5 +197,5 @@ fn what_was_told(news: &News) -> String {
 
 /// The way from requested to accepted is not worth a second message; how it ended is.
 fn is_news(news: &News, told: &str) -> bool {
-    news.stage != Some(Stage::UnderWay) && what_was_told(news) != told
+    !news.stage.is_some_and(Stage::is_passing) && what_was_told(news) != told
 }

@@ -56,6 +56,31 @@ async fn a_vendor_that_refuses_every_token_is_asked_twice_and_then_a_person_is()
 }
 
 #[tokio::test]
+async fn a_permission_that_was_granted_is_seen_without_waiting_for_the_token_to_die() {
+    let v = vendors().await;
+    let (ada, account) = v.hire("Ada Lovelace");
+    v.twin.world().revoke_auth0_scope("update:users");
+    v.twin.world().revoke_auth0_scope("update:users_app_metadata");
+    v.twin.world().revoke_graph_permission("User.Read.All");
+    for _ in 0..3 {
+        let refused = v.writer().block(&account, &stamp(ada)).await.unwrap_err();
+        assert_eq!(refused.what_now(), WhatNow::AskHuman, "{refused}");
+        assert_eq!(v.graph().person(ada).await.unwrap_err().what_now(), WhatNow::AskHuman);
+    }
+    assert_eq!(v.twin.journal().count(Vendor::Auth0, AUTH0_TOKEN), 1, "no login per refusal");
+    v.twin.world().grant_auth0_scope("update:users");
+    v.twin.world().grant_auth0_scope("update:users_app_metadata");
+    v.twin.world().grant_graph_permission("User.Read.All");
+    v.clock.advance(Duration::from_secs(10));
+    v.writer().block(&account, &stamp(ada)).await.unwrap_err();
+    v.writer().block(&account, &stamp(ada)).await.unwrap();
+    v.graph().person(ada).await.unwrap_err();
+    v.graph().person(ada).await.unwrap();
+    assert_eq!(v.twin.journal().count(Vendor::Auth0, AUTH0_TOKEN), 2);
+    v.done();
+}
+
+#[tokio::test]
 async fn a_token_about_to_die_is_replaced_while_it_still_works() {
     let v = vendors().await;
     let (_, account) = v.hire("Ada Lovelace");

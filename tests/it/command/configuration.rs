@@ -257,6 +257,26 @@ fn the_example_is_a_good_configuration_that_cannot_touch_a_real_tenant() {
     assert_eq!(work.worker.mode, lockstep::policy::Mode::Observe);
 }
 
+#[tokio::test]
+async fn the_example_is_what_the_twin_prints() {
+    let example: std::collections::BTreeMap<String, String> = example().into_iter().collect();
+    let twin = lockstep_twin::Twin::start(lockstep_twin::Setup::default()).await;
+    for (name, value) in twin.env() {
+        let written = example.get(&name).unwrap_or_else(|| panic!("{name} is not in .env.example"));
+        assert_eq!(without_port(written), without_port(&value), "{name}");
+    }
+}
+
+/// The twin of a test gets free ports, the program has fixed ones.
+fn without_port(value: &str) -> String {
+    match value.split_once("127.0.0.1:") {
+        Some((before, after)) => {
+            format!("{before}127.0.0.1{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => value.to_owned(),
+    }
+}
+
 #[test]
 fn every_setting_is_in_the_example_and_on_the_page() {
     let (example, page) = (of_repository(".env.example"), of_repository("docs/configuration.md"));

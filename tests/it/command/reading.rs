@@ -29,21 +29,16 @@ async fn cases_are_listed_and_shown_for_people_and_for_machines() {
     let shown = place.run(&["cases", &id]);
     assert_eq!(shown.code, 0);
     insta::assert_snapshot!(shown.out, @r#"
-    case              case_00000000000000000000000000000002
-    state             accepted
-    person            Ann [31m Example
-    object id         3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c
-    tenant            6b0a4c1e-52d7-4f38-9c61-7e2f90d3a815
-    reason            risk high, at risk: leakedCredentials
-    source            risk
-    response          contain
-    opened            2026-03-02 08:00:01Z
-    accepted          2026-03-02 08:00:02Z (2.0 s after the signal)
-    verify by         2026-03-02 08:02:01Z
-    exposed until     2026-03-02 10:00:00Z at the latest
-    account           waad|contoso|ann: blocked, access ended by revoke-access; open: 1 session
-    open              Auth0 cannot be reached
-    event             00000000-0000-0000-0000-000000000002
+    NOT verified in time: 1 account of Ann [31m Example
+    Who: Ann [31m Example
+    Entra object id: 3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c
+    Why: Risk high, at risk: leakedCredentials (told by risk)
+    State: Accepted, NOT verified by 2026-03-02 08:02:01 UTC, looking on
+    • waad|contoso|ann blocked, access ended by revoke-access; still open: 1 session
+    Still open: Auth0 cannot be reached
+    Access tokens already issued may work until 2026-03-02 10:00:00 UTC
+    signal → received 1.0 s · received → accepted 1.0 s
+    case_00000000000000000000000000000002 · event 00000000-0000-0000-0000-000000000002
     "#);
     assert_eq!(place.run(&["cases", &id, "--json"]).json()["state"], "accepted");
 

@@ -66,6 +66,7 @@ pub fn case(number: u128, state: CaseState) -> Case {
         verified_at: verified.then(|| at("08:00:03")),
         released_at: (state == CaseState::Released).then(|| at("09:00:00")),
         released_because: None,
+        released_as_of: None,
         verify_by: at("08:02:01"),
         exposed_until: Some(at("10:00:00")),
     }

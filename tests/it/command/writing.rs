@@ -121,7 +121,7 @@ async fn contain_wait_ends_with_0_when_the_case_is_verified() {
     save(&server.store, case(event.id.0.as_u128(), CaseState::Verified)).await;
     let ran = waiting.await.unwrap();
     assert_eq!(ran.code, 0, "{ran:#?}");
-    assert!(ran.out.contains("verified") && ran.out.contains("waad|contoso|ann: blocked"), "{}", ran.out);
+    assert!(ran.out.contains("verified") && ran.out.contains("waad|contoso|ann blocked"), "{}", ran.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +148,32 @@ async fn contain_wait_ends_with_4_when_observe_mode_held_it_back() {
     save(&server.store, held).await;
     let ran = waiting.await.unwrap();
     assert_eq!(ran.code, 4, "{ran:#?}");
-    assert!(ran.talk.contains("observe mode: nothing is written"), "{}", ran.talk);
+    assert!(ran.talk.contains("observe mode: nothing was written"), "{}", ran.talk);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contain_wait_ends_with_0_when_there_is_no_account_to_contain() {
+    let server = Server::start().await;
+    let waiting = server.spawn(&["contain", &ANN.to_string(), "--reason", "x", "--yes", "--wait"]);
+    let event = server.next(Lane::Contain).await;
+    let mut nothing = case(event.id.0.as_u128(), CaseState::NotActed);
+    nothing.accounts.clear();
+    save(&server.store, nothing).await;
+    let ran = waiting.await.unwrap();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.out.contains("Nothing to contain"), "{}", ran.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contain_wait_ends_with_1_when_the_request_became_a_dead_letter() {
+    let server = Server::start().await;
+    let waiting = server.spawn(&["contain", &ANN.to_string(), "--reason", "x", "--yes", "--wait"]);
+    let event = server.next(Lane::Contain).await;
+    let dead = lockstep::store::DeadLetter { id: event.id, lane: Lane::Contain, ..letter(1) };
+    server.store.bury(dead).await.unwrap();
+    let ran = waiting.await.unwrap();
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.talk.contains("dead letter: Graph refused"), "{}", ran.talk);
 }
 
 #[tokio::test(flavor = "multi_thread")]

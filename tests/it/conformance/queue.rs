@@ -5,6 +5,7 @@
 
 mod embedded;
 mod promises;
+mod rabbitmq;
 
 use std::any::Any;
 use std::collections::BTreeMap;

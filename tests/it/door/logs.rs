@@ -42,10 +42,11 @@ impl<'w> MakeWriter<'w> for Page {
 }
 
 /// Everything that our own code says, down to the last trace, on this thread.
-fn listen(format: Format) -> (Page, tracing::subscriber::DefaultGuard) {
+fn listen(format: Format) -> (Page, (tracing::Dispatch, tracing::subscriber::DefaultGuard)) {
     let page = Page::default();
     let subscriber = subscriber(format, EnvFilter::new("lockstep=trace"), page.clone());
-    (page, tracing::subscriber::set_default(subscriber))
+    let second = crate::harness::second_subscriber();
+    (page, (second, tracing::subscriber::set_default(subscriber)))
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ async fn a_lasting_trouble_is_one_line_and_its_end_another_without_anybodys_name
         .with_writer(log.clone())
         .with_ansi(false)
         .finish();
+    let _second = crate::harness::second_subscriber();
     let _seen = tracing::subscriber::set_default(subscriber);
     let mut desk = Desk::bot().await;
     desk.set_up(Settings::SlackBot {

@@ -24,10 +24,10 @@ async fn a_message_whose_reply_was_lost_is_found_and_not_repeated() {
     let case = requested(1, desk.clock.now());
     desk.save(&case).await;
     desk.until_failed().await;
-    desk.advance(2);
+    desk.advance(11);
     desk.until_all_told().await;
     desk.save(&verified(&case)).await;
-    desk.advance(2);
+    desk.advance(11);
     desk.until_all_told().await;
     assert_eq!(desk.history_of_the_one(), [REQUESTED, CONTAINED]);
     assert_eq!(desk.requests("chat.postMessage"), 1);
@@ -44,7 +44,7 @@ async fn news_that_came_while_the_reply_was_lost_goes_into_the_message_that_was_
     desk.save(&case).await;
     desk.until_failed().await;
     desk.save(&verified(&case)).await;
-    desk.advance(2);
+    desk.advance(11);
     desk.until_all_told().await;
     assert_eq!(desk.history_of_the_one(), [REQUESTED, CONTAINED]);
     running.stop().await;
@@ -61,7 +61,7 @@ async fn killed_between_the_post_and_writing_it_down_it_still_posts_once() {
     first.kill().await;
     assert_eq!(desk.owed().await.len(), 1, "nobody knows yet that it was told");
     desk.save(&verified(&case)).await;
-    desk.advance(2);
+    desk.advance(11);
     let second = desk.start();
     desk.until_all_told().await;
     assert_eq!(desk.history_of_the_one(), [REQUESTED, CONTAINED]);
@@ -92,7 +92,7 @@ async fn killed_again_and_again_with_many_posts_under_way_each_case_is_told_once
         })
         .await;
         running.kill().await;
-        desk.advance(2);
+        desk.advance(11);
         kills += 1;
     }
     assert!(kills >= 3, "eight at a time: {kills}");
@@ -106,6 +106,7 @@ async fn killed_again_and_again_with_many_posts_under_way_each_case_is_told_once
 async fn whatever_slack_does_each_case_is_one_message_in_its_last_state() {
     let desk = Desk::bot().await;
     let mut random = fastrand::Rng::with_seed(20_260_302);
+    desk.twin.faults().inject(slack("chat.postMessage"), Fault::LoseReply, Times::N(3));
     let running = desk.start();
     let mut cases: Vec<_> = (0..12).map(|n| requested(n, desk.clock.now())).collect();
     for round in 0..4 {
@@ -153,7 +154,7 @@ async fn killed_before_the_post_it_posts() {
     desk.save(&case).await;
     let notice = desk.owed().await.remove(0);
     desk.store.notice_sending(&notice, desk.clock.now()).await.unwrap();
-    desk.advance(2);
+    desk.advance(11);
     let running = desk.start();
     desk.until_all_told().await;
     assert_eq!(desk.history_of_the_one(), [REQUESTED]);

@@ -28,7 +28,7 @@ crate::stories! {
         assert_eq!(stage.twin.journal().writes(Vendor::Auth0), 4, "two writes per account, and no more");
         let told = stage.until("one message says verified", async || {
             let messages = stage.twin.world().slack_messages(&stage.twin.setup().slack_channel);
-            messages.iter().any(|m| m.text().contains("verified")).then(|| messages.len())
+            messages.iter().any(|m| m.text().contains("verified")).then_some(messages.len())
         }).await;
         assert_eq!(told, 1);
         stage.end().await;

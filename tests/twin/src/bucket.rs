@@ -28,6 +28,11 @@ impl Bucket {
         Err((cost - self.level) / self.per_second)
     }
 
+    /// Tokens in a full bucket.
+    pub fn size(&self) -> u64 {
+        self.burst as u64
+    }
+
     /// Whole tokens left.
     pub fn remaining(&mut self, now: Instant) -> u64 {
         self.refill(now);

@@ -1,7 +1,7 @@
 //! The control plane of the program: the world's verbs over HTTP, so that people can poke at a running twin with curl,
 //! and tests in other languages can arrange and look.
 //!
-//! `GET /twin/state|journal|complaints|env|verbs`, `POST /twin/{verb}` with a JSON object. On loopback, without
+//! `GET /twin/state|journal|complaints|env|verbs|routes`, `POST /twin/{verb}` with a JSON object. On loopback, without
 //! authentication: whoever reaches it owns the world.
 
 mod show;

@@ -49,7 +49,8 @@ pub struct Match {
     pub vendor: Vendor,
     /// `GET`, `PATCH`…; `None` strikes every method.
     pub method: Option<String>,
-    /// A part of the route (`/users/{id}/sessions`) or of the path as sent (`auth0%7C64…`); `None` strikes every route.
+    /// A part of the route (`/users/{id}/sessions`) or of the path and query as sent (`auth0%7C64…`, `/users?q=`); `None`
+    /// strikes every route.
     pub route_contains: Option<String>,
 }
 
@@ -244,7 +245,8 @@ impl State {
         }
         self.injected.retain(|injected| injected.times != Times::N(0));
         for awaited in &mut self.awaited {
-            if awaited.wanted.strikes(request) {
+            // What is refused is not performed, so nothing can happen after it.
+            if !strike.refuse && awaited.wanted.strikes(request) {
                 awaited.left -= 1;
             }
         }

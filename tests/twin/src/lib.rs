@@ -19,6 +19,7 @@ pub mod faults;
 pub mod journal;
 pub mod send;
 pub mod setup;
+mod signing;
 mod twin;
 mod wire;
 pub mod world;

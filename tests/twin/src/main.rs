@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Parser)]
 #[command(name = "lockstep-twin", version)]
 struct Arguments {
-    /// First of four ports: Entra and Graph, Auth0, Slack, control plane.
+    /// First of four ports: Entra and Graph, Auth0, Slack, control plane; 0 takes free ones.
     #[arg(long, default_value_t = 18_081, value_name = "PORT")]
     port_base: u16,
     /// People that work here from the start.
@@ -41,7 +41,7 @@ enum PlanName {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Some(control_port) = arguments.port_base.checked_add(3).filter(|_| arguments.port_base > 0) else {
+    let Some(control_port) = port(&arguments, 3) else {
         eprintln!("--port-base must leave room for four ports");
         return ExitCode::from(64);
     };
@@ -57,7 +57,9 @@ async fn main() -> ExitCode {
     for (name, value) in twin.env() {
         println!("{name}={value}");
     }
-    let control_url = format!("http://127.0.0.1:{control_port}/twin");
+    let address = listener.local_addr().expect("a bound listener has an address");
+    let control_url = format!("http://{address}/twin");
+    println!("# control plane: {control_url}");
     eprintln!("The twin plays. Put the lines above into .env, then try:");
     eprintln!("  curl -s {control_url}/state");
     eprintln!("  curl -s {control_url}/verbs");
@@ -73,11 +75,11 @@ async fn main() -> ExitCode {
 }
 
 fn setup(arguments: &Arguments) -> Setup {
-    let base = arguments.port_base;
+    let fixed = |nth| port(arguments, nth).unwrap_or(0);
     let latency = Duration::from_millis(arguments.latency_ms);
     let start = if arguments.unlimited { Setup::unlimited() } else { Setup::default() };
     Setup {
-        ports: Some(Ports { entra: base, auth0: base + 1, slack: base + 2 }),
+        ports: Some(Ports { entra: fixed(0), auth0: fixed(1), slack: fixed(2) }),
         plan: match arguments.plan {
             PlanName::Free => Plan::Free,
             PlanName::Essentials => Plan::Essentials,
@@ -86,6 +88,14 @@ fn setup(arguments: &Arguments) -> Setup {
         latency: Latency { entra: latency, auth0: latency, slack: latency },
         deletion_delay: Duration::from_millis(arguments.deletion_delay_ms),
         ..start
+    }
+}
+
+/// The nth port from the base on; `None` beyond the last port there is.
+fn port(arguments: &Arguments, nth: u16) -> Option<u16> {
+    match arguments.port_base {
+        0 => Some(0),
+        base => base.checked_add(nth),
     }
 }
 

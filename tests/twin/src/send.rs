@@ -165,6 +165,28 @@ impl Sender {
         self.azure_alert_raw(&body, &secret).await
     }
 
+    /// The same alert to a secure webhook: with the token that Azure Monitor gets for this audience.
+    pub async fn azure_alert_secure(
+        &self,
+        person: PersonId,
+        level: &str,
+        audience: &str,
+    ) -> Result<Answer, SendError> {
+        let claims = azure::claims(self.twin.setup(), audience);
+        let token = self.twin.entra_token(&claims);
+        let body = azure::fired(&self.twin.world(), person, level);
+        self.azure_alert_with_token(&body, &token).await
+    }
+
+    /// Any body to the Azure Monitor webhook, with any bearer token (see [`azure::claims`] and
+    /// [`Twin::entra_token`]).
+    pub async fn azure_alert_with_token(&self, body: &Value, token: &str) -> Result<Answer, SendError> {
+        let request = self.http.post(format!("{}/webhooks/azure-monitor", self.base));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.header("content-type", "application/json; charset=utf-8");
+        self.send(request.body(body.to_string())).await
+    }
+
     /// Any body to the Azure Monitor webhook, with any secret.
     pub async fn azure_alert_raw(&self, body: &Value, secret: &str) -> Result<Answer, SendError> {
         let secret: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();

@@ -77,6 +77,8 @@ pub struct Setup {
     pub plan_refusal: PlanRefusal,
     /// Tenant-wide Management API limit; `None` never throttles but still sends the headers.
     pub rate_limit: Option<RateLimit>,
+    /// Also enforce the per-endpoint limits of the Essentials and Professional plans (Auth0, Rate Limit Configurations).
+    pub endpoint_limits: bool,
     /// How long deleted sessions and refresh tokens stay visible and usable after the 202.
     pub deletion_delay: Duration,
     /// How far the user search lags behind the users.
@@ -122,6 +124,7 @@ impl Default for Setup {
             plan: Plan::Enterprise,
             plan_refusal: PlanRefusal::Entitlement,
             rate_limit: None,
+            endpoint_limits: false,
             deletion_delay: Duration::ZERO,
             search_lag: Duration::ZERO,
             entra_token_lifetime: Duration::from_secs(3599),
@@ -217,6 +220,8 @@ const AUTH0_SCOPES: &[&str] = &[
     "read:device_credentials",
     "delete:device_credentials",
     "read:resource_servers",
+    "read:federated_connections_tokens",
+    "delete:federated_connections_tokens",
 ];
 
 fn owned(words: &[&str]) -> Vec<String> {

@@ -7,6 +7,7 @@ use crate::setup::{Ports, Setup, Urls, environment};
 use crate::wire::State;
 use crate::wire::server::{Port, serve};
 use crate::world::{World, WorldGuard};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +85,11 @@ impl Twin {
     /// Every environment variable that Lockstep needs to work against this twin.
     pub fn env(&self) -> BTreeMap<String, String> {
         environment(self.setup(), &self.running.urls)
+    }
+
+    /// A token signed by Entra's key, whose public half is at `/{tenant}/discovery/v2.0/keys` of the login host.
+    pub fn entra_token(&self, claims: &Value) -> String {
+        self.running.state.signing().sign(claims)
     }
 
     /// The vendors' outgoing side, aimed at a Lockstep that listens at `lockstep_base_url`.

@@ -16,11 +16,12 @@ use crate::bucket::Bucket;
 use crate::faults::{Faults, Vendor};
 use crate::journal::Journal;
 use crate::setup::Setup;
+use crate::signing::SigningKey;
 use crate::world::{Shared, World, WorldGuard};
 use call::{Answer, Call, Reply};
 use route::Route;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// What all listeners of one twin share.
@@ -30,11 +31,13 @@ pub(crate) struct State {
     pub journal: Journal,
     pub faults: Faults,
     pub limits: Mutex<Limits>,
+    signing: OnceLock<SigningKey>,
 }
 
 /// The vendors' token buckets. They live beside the world, so that a throttled request does not wait for it.
 pub(crate) struct Limits {
     pub auth0: Option<Bucket>,
+    pub auth0_endpoints: BTreeMap<auth0::limits::Class, Bucket>,
     pub resource_units: Option<Bucket>,
     pub identity_protection: Option<Bucket>,
     pub slack: BTreeMap<String, Bucket>,
@@ -51,11 +54,16 @@ impl State {
             journal,
             faults: Faults::default(),
             limits: Mutex::new(limits),
+            signing: OnceLock::new(),
         }
     }
 
     pub fn world(&self) -> WorldGuard<'_> {
         self.world.lock()
+    }
+
+    pub fn signing(&self) -> &SigningKey {
+        self.signing.get_or_init(SigningKey::checked_in)
     }
 
     pub fn limits(&self) -> MutexGuard<'_, Limits> {
@@ -67,6 +75,10 @@ impl Limits {
     fn new(setup: &Setup, now: Instant) -> Limits {
         Limits {
             auth0: setup.rate_limit.map(|limit| Bucket::full(f64::from(limit.burst), limit.per_second, now)),
+            auth0_endpoints: match setup.endpoint_limits {
+                true => auth0::limits::endpoint_buckets(now),
+                false => BTreeMap::new(),
+            },
             resource_units: setup
                 .resource_units_per_ten_seconds
                 .map(|units| Bucket::full(f64::from(units), f64::from(units) / 10.0, now)),
@@ -86,6 +98,15 @@ pub(crate) fn routes(vendor: Vendor) -> &'static [Route] {
         Vendor::Auth0 => auth0::ROUTES,
         Vendor::Slack => slack::ROUTES,
     }
+}
+
+/// The row that matches a request, with its path parameters. Graph's own SDKs write type casts with the namespace alias
+/// `graph` instead of `microsoft.graph`.
+pub(crate) fn find_route(vendor: Vendor, method: &str, path: &str) -> Option<(&'static Route, Vec<String>)> {
+    if vendor == Vendor::Graph && path.contains("/graph.") {
+        return route::find(routes(vendor), method, &path.replace("/graph.", "/microsoft.graph."));
+    }
+    route::find(routes(vendor), method, path)
 }
 
 /// Limits, token and permissions, in the vendor's order.

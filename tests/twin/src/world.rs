@@ -10,10 +10,11 @@ mod channels;
 mod guard;
 mod lucene;
 mod people;
+mod register;
 mod search;
 mod tokens;
 
-pub use access::{DeviceCredential, Grant, RefreshToken, Session, SignIn};
+pub use access::{DeviceCredential, Grant, RefreshToken, Session, SignIn, TokenSet};
 pub use accounts::{Account, AccountId, AccountSeed, Identity};
 pub use channels::{Message, Posted, Version};
 pub use guard::WorldGuard;
@@ -27,7 +28,6 @@ pub(crate) use tokens::Refusal;
 
 use crate::setup::Setup;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// An API of the Auth0 tenant with its token lifetimes, as `GET /api/v2/resource-servers` shows it.
@@ -50,7 +50,7 @@ pub struct World {
     deletion_delay: Duration,
     people: BTreeMap<PersonId, Person>,
     by_upn: HashMap<String, PersonId>,
-    accounts: HashMap<AccountId, Arc<Account>>,
+    accounts: register::Register,
     access: access::Holdings,
     search: search::Index,
     tokens: tokens::Issued,
@@ -67,7 +67,7 @@ impl World {
             deletion_delay: setup.deletion_delay,
             people: BTreeMap::new(),
             by_upn: HashMap::new(),
-            accounts: HashMap::new(),
+            accounts: register::Register::default(),
             access: access::Holdings::default(),
             search: search::Index::new(setup.search_lag),
             tokens: tokens::Issued::new(setup),

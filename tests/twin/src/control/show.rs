@@ -17,7 +17,8 @@ pub(super) fn page(twin: &Twin, name: &str, query: &str) -> Outcome {
         "complaints" => Ok(complaints(twin)),
         "env" => Ok(json!(twin.env())),
         "verbs" => Ok(verbs::all()),
-        _ => Err(Wrong::missing("state, journal, complaints, env or verbs")),
+        "routes" => Ok(Twin::routes().map(|(_, label, _)| Value::from(label)).collect()),
+        _ => Err(Wrong::missing("state, journal, complaints, env, verbs or routes")),
     }
 }
 

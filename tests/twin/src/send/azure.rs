@@ -1,6 +1,7 @@
 //! Azure Monitor log search alerts in the common alert schema (Azure Monitor, Common alert schema). The rule is split by
 //! dimensions, because result rows are not embedded.
 
+use crate::setup::Setup;
 use crate::world::{PersonId, World, stamp};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -28,6 +29,30 @@ pub fn resolved(world: &World, person: PersonId, level: &str) -> Value {
     body["data"]["essentials"]["resolvedDateTime"] = stamp(Timestamp::now()).into();
     body
 }
+
+/// What a secure webhook's token says (Azure Monitor, Action groups: secure webhook): a version 1 token for the protected
+/// API, issued to the application "AzNS AAD Webhook". Good for an hour.
+pub fn claims(setup: &Setup, audience: &str) -> Value {
+    let now = Timestamp::now().as_second();
+    json!({
+        "aud": audience,
+        "iss": format!("https://sts.windows.net/{}/", setup.tenant_id),
+        "iat": now,
+        "nbf": now,
+        "exp": now + 3_600,
+        "appid": AZURE_MONITOR_APP,
+        "appidacr": "2",
+        "idp": format!("https://sts.windows.net/{}/", setup.tenant_id),
+        "oid": "7c1e92b4-35fd-4a06-8d17-b2e60f94c3a8",
+        "roles": ["ActionGroupsSecureWebhook"],
+        "sub": "7c1e92b4-35fd-4a06-8d17-b2e60f94c3a8",
+        "tid": setup.tenant_id,
+        "ver": "1.0",
+    })
+}
+
+/// "AzNS AAD Webhook", the application that calls secure webhooks in every tenant (same page).
+pub const AZURE_MONITOR_APP: &str = "461e8683-5575-4561-ac7f-899cc907d62a";
 
 fn alert(condition: &str, dimensions: &[Value]) -> Value {
     let now = stamp(Timestamp::now());

@@ -7,11 +7,13 @@ mod access;
 mod devices;
 mod errors;
 mod grants;
+pub(crate) mod limits;
 mod page;
 mod patch;
 mod resource_servers;
 mod search;
 mod token;
+mod token_sets;
 mod users;
 
 use super::call::{Answer, Call, Reply};
@@ -102,6 +104,20 @@ pub(crate) const ROUTES: &[Route] = &[
         needs: &["delete:refresh_tokens"],
         access::delete_refresh_tokens
     ),
+    route!(
+        "GET",
+        "/api/v2/users/{id}/federated-connections-tokensets",
+        query: &[],
+        needs: &["read:federated_connections_tokens"],
+        token_sets::list
+    ),
+    route!(
+        "DELETE",
+        "/api/v2/users/{id}/federated-connections-tokensets/{tokenset_id}",
+        query: &[],
+        needs: &["delete:federated_connections_tokens"],
+        token_sets::delete
+    ),
     route!("GET", "/api/v2/sessions/{id}", query: &[], needs: &["read:sessions"], access::get_session),
     route!(
         "DELETE",
@@ -171,29 +187,17 @@ pub(crate) const ROUTES: &[Route] = &[
     ),
 ];
 
-/// Bucket size shown by the token endpoint (recorded: 100) and by the Management API of a tenant without a limit in its
-/// setup (recorded: 50).
-const LIMIT_TOKEN: u32 = 100;
-const LIMIT_MANAGEMENT: u32 = 50;
-
 pub(crate) fn guard(call: &Call<'_>) -> Answer {
     if is_token_endpoint(call) {
         return Ok(Reply::empty(200));
     }
-    check_rate(call)?;
+    limits::check(call)?;
     check_token(call)?;
     check_query(call)
 }
 
 fn is_token_endpoint(call: &Call<'_>) -> bool {
     call.path == "/oauth/token"
-}
-
-fn check_rate(call: &Call<'_>) -> Answer {
-    match call.state.limits().auth0.as_mut().map(|bucket| bucket.take(1.0, call.now)) {
-        Some(Err(_)) => Err(failure(429)),
-        _ => Ok(Reply::empty(200)),
-    }
 }
 
 fn check_token(call: &Call<'_>) -> Answer {
@@ -242,22 +246,9 @@ fn require_enterprise(call: &Call<'_>) -> Answer {
     Err(error(403, text, Some(code)))
 }
 
-/// The rate-limit headers: bucket size, what is left, and the unix second at which tokens are next added (recorded: one
-/// second after `Date`).
+/// Headers of every recorded answer.
 pub(crate) fn finish(call: &Call<'_>, reply: &mut Reply) {
-    let (limit, remaining) =
-        if is_token_endpoint(call) { (LIMIT_TOKEN, u64::from(LIMIT_TOKEN) - 1) } else { shown_limit(call) };
-    let reset = jiff::Timestamp::now().as_second() + 1;
-    reply.headers.push(("x-ratelimit-limit", limit.to_string()));
-    reply.headers.push(("x-ratelimit-remaining", remaining.to_string()));
-    reply.headers.push(("x-ratelimit-reset", reset.to_string()));
+    limits::tell(call, reply);
     reply.headers.push(("cache-control", "no-cache".to_owned()));
     reply.headers.push(("vary", "origin,accept-encoding".to_owned()));
-}
-
-fn shown_limit(call: &Call<'_>) -> (u32, u64) {
-    match (call.state.setup.rate_limit, call.state.limits().auth0.as_mut()) {
-        (Some(limit), Some(bucket)) => (limit.burst, bucket.remaining(call.now)),
-        _ => (LIMIT_MANAGEMENT, u64::from(LIMIT_MANAGEMENT) - 1),
-    }
 }

@@ -6,20 +6,23 @@ use super::route::{Route, route};
 use crate::faults::Vendor;
 use serde_json::{Map, Value, json};
 
-pub(crate) const ROUTES: &[Route] = &[route!(
-    "POST",
-    "/{tenant}/oauth2/v2.0/token",
-    query: &[],
-    needs: &[],
-    token
-)];
+pub(crate) const ROUTES: &[Route] = &[
+    route!("POST", "/{tenant}/oauth2/v2.0/token", query: &[], needs: &[], token),
+    route!(
+        "GET",
+        "/{tenant}/v2.0/.well-known/openid-configuration",
+        query: &[],
+        needs: &[],
+        openid_configuration
+    ),
+    route!("GET", "/{tenant}/discovery/v2.0/keys", query: &[], needs: &[], keys),
+];
 
 /// A secret that is recognised and refused as expired (AADSTS7000222), so that a deployment with an old secret can be
 /// played without a clock.
 pub(crate) const EXPIRED_SECRET: &str = "twin~entra~expired~00000000000000000000";
 
-const FIELDS: [&str; 6] =
-    ["grant_type", "client_id", "client_secret", "scope", "client_info", "client_request_id"];
+const FIELDS: [&str; 6] = ["grant_type", "client_id", "client_secret", "scope", "client_info", "claims"];
 
 fn token(call: &Call<'_>) -> Answer {
     let form = call.form();
@@ -41,6 +44,39 @@ fn token(call: &Call<'_>) -> Answer {
         }),
     )
     .with("cache-control", "no-store, no-cache"))
+}
+
+/// What libraries ask before their first token (OpenID Connect on the Microsoft identity platform). The endpoints are the
+/// public cloud's, because Microsoft's own library refuses others; its test carries them here.
+fn openid_configuration(call: &Call<'_>) -> Answer {
+    check_tenant(call)?;
+    let tenant = &call.state.setup.tenant_id;
+    let base = format!("https://login.microsoftonline.com/{tenant}");
+    Ok(Reply::json(
+        200,
+        &json!({
+            "token_endpoint": format!("{base}/oauth2/v2.0/token"),
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+            "jwks_uri": format!("{base}/discovery/v2.0/keys"),
+            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "issuer": format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+            "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
+            "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
+            "tenant_region_scope": "EU",
+            "cloud_instance_name": "microsoftonline.com",
+            "msgraph_host": "graph.microsoft.com",
+        }),
+    ))
+}
+
+/// The public halves of the keys that sign tokens.
+fn keys(call: &Call<'_>) -> Answer {
+    if call.id() != "common" {
+        check_tenant(call)?;
+    }
+    let key = call.state.signing().public(&call.state.setup.tenant_id);
+    Ok(Reply::json(200, &json!({ "keys": [key] })).with("cache-control", "max-age=86400, private"))
 }
 
 struct Client {

@@ -5,7 +5,7 @@
 //! a dead host; a second socket, bound and never listening, keeps the port for the time when it comes back.
 
 use super::call::{Call, Reply};
-use super::{State, failure, finish, guard, route, routes, unknown_route};
+use super::{State, failure, find_route, finish, guard, route, unknown_route};
 use crate::faults::{Fault, Request, Strike, Vendor};
 use crate::journal::{Entry, Outcome};
 use bytes::Bytes;
@@ -141,13 +141,13 @@ async fn respond(
 ) -> Result<Response<Full<Bytes>>, HangUp> {
     let at = Instant::now();
     let vendor = vendor_of(vendors, parts.uri.path());
-    let found = route::find(routes(vendor), parts.method.as_str(), parts.uri.path());
+    let found = find_route(vendor, parts.method.as_str(), parts.uri.path());
     let label = found.as_ref().map_or(route::UNMATCHED, |(route, _)| route.label);
     let strike = state.faults.take(&Request {
         vendor,
         method: parts.method.as_str(),
         route: label,
-        path: parts.uri.path(),
+        path: parts.uri.path_and_query().map_or("", |sent| sent.as_str()),
     });
     if strike.refuse || state.faults.is_down(vendor) {
         state.journal.write(entry(at, vendor, label, &parts, None));

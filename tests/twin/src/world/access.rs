@@ -48,6 +48,14 @@ pub struct Grant {
     pub audience: String,
 }
 
+/// Upstream tokens kept in Token Vault for one connection.
+#[derive(Debug, Clone)]
+pub struct TokenSet {
+    pub id: String,
+    pub connection: String,
+    pub issued: Timestamp,
+}
+
 /// A refresh token as the device-credentials endpoint shows it.
 #[derive(Debug, Clone)]
 pub struct DeviceCredential {
@@ -75,6 +83,7 @@ struct Held {
     sessions: Vec<Session>,
     tokens: Vec<RefreshToken>,
     grants: Vec<Grant>,
+    token_sets: Vec<TokenSet>,
 }
 
 impl World {
@@ -152,6 +161,29 @@ impl World {
         tokens
             .map(|token| DeviceCredential { id: token.device_credential, client_id: token.client_id })
             .collect()
+    }
+
+    /// Keeps upstream tokens of the account in Token Vault, as a connected account does; returns the set's id.
+    pub fn add_token_set(&mut self, id: &str, connection: &str) -> String {
+        let set = TokenSet {
+            id: format!("fct_{}", super::word(20)),
+            connection: connection.to_owned(),
+            issued: Timestamp::now(),
+        };
+        let owner = self.account(id).id.clone();
+        let kept = set.id.clone();
+        self.access.by_account.entry(owner).or_default().token_sets.push(set);
+        kept
+    }
+
+    /// The account's token sets, oldest first.
+    pub fn token_sets(&self, id: &str) -> Vec<TokenSet> {
+        self.access.by_account.get(id).map(|held| held.token_sets.clone()).unwrap_or_default()
+    }
+
+    /// `DELETE …/federated-connections-tokensets/{id}`: at once.
+    pub(crate) fn delete_token_set(&mut self, id: &str, set: &str) {
+        self.access.change(id, |held| held.token_sets.retain(|kept| kept.id != set));
     }
 
     /// The account that holds this session, refresh token, grant or device credential.

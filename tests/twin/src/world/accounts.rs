@@ -147,15 +147,14 @@ impl World {
             logins_count: 0,
             last_password_reset: None,
         };
-        let before = self.accounts.insert(id.clone(), Arc::new(account));
-        assert!(before.is_none(), "the account {id} exists already");
-        self.search.touch(&id);
+        assert!(self.accounts.insert(account), "the account {id} exists already");
+        self.touched(&id);
         id
     }
 
     /// The account. Panics if there is none.
     pub fn account(&self, id: &str) -> &Account {
-        self.accounts.get(id).unwrap_or_else(|| panic!("there is no account {id}"))
+        self.find_account(id).unwrap_or_else(|| panic!("there is no account {id}"))
     }
 
     /// The account, if it exists (a deleted or linked-away one does not).
@@ -165,11 +164,12 @@ impl World {
 
     /// Ids of all accounts that are this person's, by enterprise identity or by `app_metadata.external_id`, in order.
     pub fn accounts_of(&self, person: PersonId) -> Vec<AccountId> {
-        let oid = person.to_string();
-        let owned = self.accounts.values().filter(|account| account.belongs_to(&oid));
-        let mut ids: Vec<AccountId> = owned.map(|account| account.id.clone()).collect();
-        ids.sort_unstable();
-        ids
+        self.accounts.naming(&person.to_string()).cloned().collect()
+    }
+
+    /// Ids of the accounts with exactly this e-mail address, in order.
+    pub fn accounts_with_email(&self, email: &str) -> Vec<AccountId> {
+        self.accounts.with_email(email).cloned().collect()
     }
 
     /// How many accounts exist.
@@ -179,7 +179,7 @@ impl World {
 
     /// All accounts, in no particular order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values().map(Arc::as_ref)
+        self.accounts.iter().map(Arc::as_ref)
     }
 
     /// Somebody in the Auth0 dashboard blocks the account.
@@ -209,7 +209,7 @@ impl World {
     pub fn delete_account(&mut self, id: &str) {
         self.accounts.remove(id);
         self.access.forget(id);
-        self.search.touch(&AccountId::from(id));
+        self.touched(&AccountId::from(id));
     }
 
     /// Links `secondary` into `primary`: the secondary id answers 404 from now on and lives on as an identity with its
@@ -237,13 +237,14 @@ impl World {
 
     /// Changes the account and says whether it existed.
     pub(crate) fn change_account(&mut self, id: &str, change: impl FnOnce(&mut Account)) -> bool {
-        let Some(account) = self.accounts.get_mut(id) else {
+        let changed = self.accounts.change(id, |account| {
+            change(account);
+            account.updated = Timestamp::now();
+        });
+        let Some(id) = changed else {
             return false;
         };
-        let account = Arc::make_mut(account);
-        change(account);
-        account.updated = Timestamp::now();
-        self.search.touch(&account.id);
+        self.touched(&id);
         true
     }
 
@@ -263,14 +264,6 @@ enum Blocked {
 }
 
 impl Account {
-    fn belongs_to(&self, oid: &str) -> bool {
-        let by_identity = self
-            .identities
-            .iter()
-            .any(|identity| identity.provider == "waad" && identity.user_id.rsplit('|').next() == Some(oid));
-        by_identity || self.app_metadata.get("external_id").and_then(Value::as_str) == Some(oid)
-    }
-
     /// Whether the primary identity is one of an enterprise connection.
     pub(crate) fn is_enterprise(&self) -> bool {
         self.id.provider() == "waad"

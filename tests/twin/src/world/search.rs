@@ -2,12 +2,13 @@
 //! confirming writes).
 //!
 //! Changed accounts wait in `dirty` until the lag is over (or for ever while the index is frozen) and are indexed when
-//! somebody searches. What a search finds is the indexed version of a user, stale fields and deleted users included.
+//! somebody searches; without a lag they are indexed at once, so that no search pays for a whole population. What a search finds is the indexed version of a user, stale fields and deleted users included.
 //! Exact terms on ids, e-mail and `app_metadata` are looked up; other fields are compared user by user.
 
 use super::World;
 use super::accounts::{Account, AccountId};
 use super::lucene::{ParseError, Query, folded, parse};
+use super::register::Register;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,14 +30,13 @@ impl Index {
         Index { lag, frozen: false, dirty: BTreeMap::new(), indexed: BTreeMap::new(), terms: HashMap::new() }
     }
 
-    /// An account has changed, appeared or gone.
-    pub(super) fn touch(&mut self, id: &AccountId) {
+    fn touch(&mut self, id: &AccountId) {
         if !self.dirty.contains_key(id) {
             self.dirty.insert(id.clone(), Instant::now());
         }
     }
 
-    fn catch_up(&mut self, accounts: &HashMap<AccountId, Arc<Account>>) {
+    fn catch_up(&mut self, accounts: &Register) {
         if self.frozen || self.dirty.is_empty() {
             return;
         }
@@ -110,6 +110,14 @@ impl World {
         self.search.frozen = false;
     }
 
+    /// An account has changed, appeared or gone.
+    pub(super) fn touched(&mut self, id: &AccountId) {
+        self.search.touch(id);
+        if self.search.lag.is_zero() {
+            self.search.catch_up(&self.accounts);
+        }
+    }
+
     /// Users that the index knows and the query accepts; `None` asks for all of them.
     pub(crate) fn search(&mut self, query: Option<&str>) -> Result<Hits, ParseError> {
         self.search.catch_up(&self.accounts);
@@ -154,5 +162,55 @@ fn metadata_terms(path: &str, value: &Value, terms: &mut Vec<String>) {
         Value::String(text) if !text.is_empty() => terms.push(term(path, text)),
         Value::Bool(_) | Value::Number(_) => terms.push(term(path, &value.to_string())),
         Value::String(_) | Value::Null => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::Setup;
+    use crate::world::{AccountSeed, lucene};
+
+    fn seed(id: u32, key: u32) -> AccountSeed {
+        AccountSeed {
+            user_id: format!("auth0|{id}"),
+            connection: "db".into(),
+            email: Some(format!("P{key}@example.com")),
+            app_metadata: serde_json::json!({"a": {"b": [format!("v{key}"), 7]}})
+                .as_object()
+                .cloned()
+                .unwrap(),
+            ..AccountSeed::default()
+        }
+    }
+
+    /// Whatever happened before, the index finds what a walk through everybody finds.
+    #[test]
+    fn looking_up_finds_what_walking_finds() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut world = World::new(&Setup::default());
+        for step in 0..600 {
+            let (id, key) = (random.u32(..40), random.u32(..8));
+            let user_id = format!("auth0|{id}");
+            match (random.u32(..4), world.find_account(&user_id).is_some()) {
+                (0, true) => world.delete_account(&user_id),
+                (1, true) => world.block_account_by_admin(&user_id),
+                (_, true) => world.set_app_metadata(&user_id, "c", format!("v{key}").into()),
+                (_, false) => drop(world.add_account_raw(seed(id, key))),
+            }
+            let text = match step % 4 {
+                0 => format!("app_metadata.a.b:\"v{key}\" AND blocked:true"),
+                1 => format!("email:\"p{key}@EXAMPLE.com\" OR app_metadata.c:v{key}"),
+                2 => format!("(user_id:\"auth0|{id}\" OR app_metadata.a.b:7) AND app_metadata.c:v{key}"),
+                _ => format!("identities.user_id:\"{id}\""),
+            };
+            let query = lucene::parse(&text).expect("a query that is played");
+            let mut walked: Vec<AccountId> =
+                world.accounts().filter(|a| query.accepts(a)).map(|a| a.id.clone()).collect();
+            walked.sort_unstable();
+            let found = world.search(Some(&text)).expect("the same query");
+            let found: Vec<AccountId> = found.iter().map(|account| account.id.clone()).collect();
+            assert_eq!(found, walked, "step {step}: {text}");
+        }
     }
 }

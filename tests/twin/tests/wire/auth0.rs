@@ -254,6 +254,25 @@ async fn the_rate_limit_is_told_on_every_answer_and_enforced() {
 }
 
 #[tokio::test]
+async fn endpoint_classes_have_their_own_buckets() {
+    let c = start(Setup { plan: Plan::Essentials, endpoint_limits: true, ..Setup::default() }).await;
+    let grants = c.auth0("GET", "/grants", None).await;
+    assert_eq!(
+        (grants.header("x-ratelimit-limit"), grants.header("x-ratelimit-remaining")),
+        (Some("10"), Some("9"))
+    );
+    let mut throttled = false;
+    for _ in 0..1_000 {
+        throttled = c.auth0("GET", "/resource-servers", None).await.status == 429;
+        if throttled {
+            break;
+        }
+    }
+    assert!(throttled, "everything else shares one bucket");
+    assert_eq!(c.auth0("GET", "/users", None).await.header("x-ratelimit-limit"), Some("40"));
+}
+
+#[tokio::test]
 async fn tokens_are_for_one_audience_and_one_client() {
     let c = start(Setup::default()).await;
     let wrong = c.management_token(&[("client_secret", "x")]).await;

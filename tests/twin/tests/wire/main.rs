@@ -2,6 +2,7 @@
 
 mod auth0;
 mod client;
+mod control;
 mod entra;
 mod faults;
 mod samples;

@@ -133,3 +133,32 @@ async fn nobody_there_is_an_error_and_no_panic() {
     let error = twin.sender(url).signed_risk_alert(person, "high").await.expect_err("nobody answers");
     assert!(error.is_connect());
 }
+
+#[tokio::test]
+async fn a_secure_webhook_carries_a_token_that_the_published_key_verifies() {
+    use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+    use base64::Engine as _;
+    let decoded =
+        |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).expect("base64url");
+    let (twin, listener, url) = set_up().await;
+    let person = twin.world().hire(Hire::named("Adele Vance"));
+    let sender = twin.sender(url);
+    let (_, alert) =
+        tokio::join!(sender.azure_alert_secure(person, "high", "api://lockstep"), receive(&listener));
+    assert_eq!(alert.target, "/webhooks/azure-monitor");
+    let token = alert.headers["authorization"].strip_prefix("Bearer ").expect("a bearer token").to_owned();
+    let parts: Vec<&str> = token.split('.').collect();
+    let claims: Value = serde_json::from_slice(&decoded(parts[1])).expect("claims");
+    assert_eq!(
+        (&claims["aud"], &claims["tid"]),
+        (&json!("api://lockstep"), &json!(twin.world().tenant_id()))
+    );
+    let keys = format!("{}/{}/discovery/v2.0/keys", twin.urls().login_url, twin.setup().tenant_id);
+    let keys = reqwest::get(keys).await.expect("an answer").text().await.expect("a body");
+    let keys: Value = serde_json::from_str(&keys).expect("JSON");
+    let (n, e) =
+        (decoded(keys["keys"][0]["n"].as_str().unwrap()), decoded(keys["keys"][0]["e"].as_str().unwrap()));
+    let signed = format!("{}.{}", parts[0], parts[1]);
+    let key = RsaPublicKeyComponents { n: &n, e: &e };
+    assert!(key.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &decoded(parts[2])).is_ok());
+}

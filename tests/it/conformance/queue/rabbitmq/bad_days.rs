@@ -1,4 +1,4 @@
-//! The broker killed, frozen, starved, away, or robbed of a binding.
+//! The broker killed, frozen, starved, away, robbed of a binding, or strict about permissions.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,6 +152,31 @@ async fn an_event_with_no_queue_to_go_to_is_not_accepted_and_the_way_is_mended()
 
     works(&queue).await;
     queue.enqueue(&[event(Lane::Contain, 1, 2)]).await.unwrap();
+    assert_eq!(ids(&drain(&queue, Lane::Contain, 1).await), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_may_not_configure_can_do_all_the_work_once_the_queues_exist() {
+    let Some(scope) = Scope::private() else { return };
+    let prefix = scope.prefix();
+    // As docs/queue.md has it.
+    scope.node().add_user("^$", &format!(r"^{prefix}\.(events|retry)$"), &format!(r"^{prefix}\."));
+    let url = scope.url().replace("guest:guest", "user:password");
+    let settings = Settings { urls: vec![url.into()], prefix: prefix.to_owned() };
+
+    let early = RabbitMq::open(&settings, 8, Arc::new(SystemClock)).unwrap();
+    let refused =
+        within("an answer", early.enqueue(&[event(Lane::Contain, 1, 1)])).await.unwrap_err().to_string();
+    assert!(refused.contains("access to") && refused.contains(prefix), "{refused}");
+    early.close().await;
+
+    open(&scope, 8).await.close().await;
+    let queue = RabbitMq::open(&settings, 8, Arc::new(SystemClock)).unwrap();
+    works(&queue).await;
+    queue.enqueue(&[event(Lane::Contain, 1, 2)]).await.unwrap();
+    let delivery = lease(&queue, Lane::Contain).await;
+    let at = lockstep::clock::after(super::super::now(), Duration::from_millis(1_100));
+    settle(&queue, delivery, Settlement::Later { at, attempt: 2 }).await;
     assert_eq!(ids(&drain(&queue, Lane::Contain, 1).await), [2]);
 }
 

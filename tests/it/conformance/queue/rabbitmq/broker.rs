@@ -158,6 +158,12 @@ impl Node {
     pub(super) fn memory_limit(&self, limit: &str) {
         script(self.dir.path(), &["ctl", "set_vm_memory_high_watermark", "absolute", limit]);
     }
+
+    /// Adds the user `user` with password `password` and these permissions.
+    pub(super) fn add_user(&self, configure: &str, write: &str, read: &str) {
+        script(self.dir.path(), &["ctl", "add_user", "user", "password"]);
+        script(self.dir.path(), &["ctl", "set_permissions", "user", configure, write, read]);
+    }
 }
 
 impl Drop for Node {

@@ -15,13 +15,18 @@ async fn delays_of_every_length_come_at_their_time_with_their_attempt() {
     let queue = open(&scope, 256).await;
     // Below the smallest retry queue, just above it, two of it, the next one and a rest.
     let delays = [30, 700, 1_050, 2_300, 5_200].map(Duration::from_millis);
-    let mut wanted = Vec::new();
-    for (serial, delay) in (0u32..).zip(delays) {
-        queue.enqueue(&[event(Lane::Sync, u128::from(serial), u128::from(serial))]).await.unwrap();
-        let delivery = lease(&queue, Lane::Sync).await;
-        let at = now() + delay;
-        settle(&queue, delivery, Settlement::Later { at, attempt: serial + 2 }).await;
-        wanted.push((at, serial + 2));
+    let events: Vec<_> = (0..5).map(|serial| event(Lane::Sync, serial, serial)).collect();
+    queue.enqueue(&events).await.unwrap();
+    let mut leased = Vec::new();
+    for _ in delays {
+        leased.push(lease(&queue, Lane::Sync).await);
+    }
+    let mut wanted = [(now(), 0); 5];
+    for delivery in leased {
+        let serial = usize::try_from(event_of(&delivery).id.0.as_u128()).unwrap();
+        let (at, attempt) = (now() + delays[serial], 2 + u32::try_from(serial).unwrap());
+        wanted[serial] = (at, attempt);
+        settle(&queue, delivery, Settlement::Later { at, attempt }).await;
     }
     for _ in delays {
         let delivery = lease(&queue, Lane::Sync).await;

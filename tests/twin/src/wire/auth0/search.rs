@@ -35,8 +35,8 @@ pub(super) fn by_email(call: &Call<'_>) -> Answer {
         return Err(invalid_query("'Missing required property: email' on property email"));
     };
     let world = call.world();
-    let mut found: Vec<&Account> =
-        world.accounts().filter(|account| account.email.as_deref() == Some(email)).collect();
+    let found = world.accounts_with_email(email);
+    let mut found: Vec<&Account> = found.iter().map(|id| world.account(id)).collect();
     found.sort_by_key(|account| account.created);
     let users = found.into_iter().map(|account| with_fields(call, account.to_json())).collect();
     Ok(Reply::json(200, &Value::Array(users)))

@@ -5,7 +5,8 @@ use super::errors::oauth;
 use crate::faults::Vendor;
 use serde_json::{Map, Value, json};
 
-const FIELDS: [&str; 4] = ["grant_type", "client_id", "client_secret", "audience"];
+/// `organization` is sent along as null by the official Python SDK.
+const FIELDS: [&str; 5] = ["grant_type", "client_id", "client_secret", "audience", "organization"];
 
 pub(super) fn issue(call: &Call<'_>) -> Answer {
     let fields = call.fields().ok_or_else(|| oauth(400, "invalid_request", "Invalid request body"))?;

@@ -59,9 +59,9 @@ pub(super) fn create(call: &Call<'_>) -> Answer {
     }
     let seed = seed(connection, &body);
     let mut world = call.world();
+    let same_email = seed.email.as_deref().map(|email| world.accounts_with_email(email)).unwrap_or_default();
     let taken = world.find_account(&seed.user_id).is_some()
-        || seed.email.is_some()
-            && world.accounts().any(|account| account.email == seed.email && !account.is_enterprise());
+        || same_email.iter().any(|id| !world.account(id).is_enterprise());
     if taken {
         return Err(error(409, "The user already exists.", Some("auth0_idp_error")));
     }

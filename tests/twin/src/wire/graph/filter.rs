@@ -1,8 +1,9 @@
 //! A small part of OData `$filter`: `property eq 'text'` and the comparisons `ne`, `ge`, `gt`, `le`, `lt` joined by `and`,
-//! or only by `or`. Times compare as text, because they are written in one form. Anything else is refused.
+//! or only by `or`. Times compare as times, everything else as text. Anything else is refused.
 
 use super::super::call::{Call, Reply};
 use super::error;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 type Entity = Map<String, Value>;
@@ -64,7 +65,10 @@ impl Comparison {
             Some(Value::Bool(flag)) => flag.to_string(),
             _ => return false,
         };
-        let order = found.as_str().cmp(&self.value);
+        let order = match (found.parse::<Timestamp>(), self.value.parse::<Timestamp>()) {
+            (Ok(found), Ok(wanted)) => found.cmp(&wanted),
+            _ => found.as_str().cmp(&self.value),
+        };
         match self.operator.as_str() {
             "eq" => order.is_eq(),
             "ne" => order.is_ne(),
@@ -72,6 +76,35 @@ impl Comparison {
             "gt" => order.is_gt(),
             "le" => order.is_le(),
             _ => order.is_lt(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn accepts(filter: &str, entity: &Value) -> bool {
+        let (comparisons, accepts) = parse(filter).expect("a filter that is played");
+        accepts(&comparisons, entity.as_object().expect("an entity"))
+    }
+
+    #[test]
+    fn comparisons_join_and_times_are_times() {
+        let user = json!({"riskLevel": "high", "riskState": "atRisk", "at": "2026-07-18T15:01:38.240Z"});
+        assert!(accepts("riskLevel eq 'high' and riskState eq 'atRisk'", &user));
+        assert!(!accepts("riskLevel eq 'high' and riskState ne 'atRisk'", &user));
+        assert!(accepts("riskLevel eq 'low' or riskState eq 'atRisk'", &user));
+        assert!(accepts("riskLevel eq microsoft.graph.riskLevel'high'", &user));
+        assert!(accepts("at ge 2026-07-18T15:01:38Z", &user), "a fraction later");
+        assert!(!accepts("at gt 2026-07-18T15:01:39Z", &user));
+    }
+
+    #[test]
+    fn what_is_not_played_is_refused() {
+        for filter in ["startswith(a,'b')", "a eq 'b' and c eq 'd' or e eq 'f'", "a like 'b'", "a"] {
+            assert!(parse(filter).is_none(), "{filter}");
         }
     }
 }

@@ -1,0 +1,235 @@
+//! Auth0 is slow, away, throttling, or somebody else is at work there.
+
+use std::time::Duration;
+
+use lockstep::case::{BlockProgress, CaseState};
+use lockstep_twin::{Fault, Match, Setup, Times, Vendor};
+
+use super::verbs::{BLOCK, REVOKE, blocking, management};
+
+crate::stories! {
+    an_account_blocked_by_somebody_else_is_not_claimed_and_not_given_back(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        stage.twin.world().block_account_by_admin(&account);
+        stage.alert(anna, "high").await;
+        let case = stage.until_case(anna, CaseState::Verified).await;
+        assert!(case.accounts.values().all(|progress| progress.block == BlockProgress::Theirs));
+        assert!(stage.is_locked_out(&account), "its sessions end all the same");
+        assert_eq!(stage.requests(Vendor::Auth0, BLOCK).len(), 0);
+        assert_eq!(stage.requests(Vendor::Auth0, REVOKE).len(), 1);
+        stage.twin.world().dismiss_risk(anna);
+        stage.sender().risky_user(anna).await.unwrap();
+        stage.until_case(anna, CaseState::Released).await;
+        assert!(stage.is_blocked(&account), "whose block it is lifts it");
+        stage.until_told("stays blocked").await;
+        stage.end().await;
+    }
+
+    an_account_deleted_between_the_two_writes_does_not_keep_the_other_from_being_locked(
+        stage, Setup::unlimited()
+    ) {
+        stage.start().await;
+        let (anna, enterprise) = stage.at_risk("Anna Berg", "high");
+        let database = stage.twin.world().add_database_account(anna);
+        stage.twin.world().sign_in(&database);
+        let gone = database.clone();
+        let blocked = blocking().route(&database.replace('|', "%7C"));
+        stage.twin.faults().after(blocked, 1, move |world| world.delete_account(&gone));
+        stage.alert(anna, "high").await;
+        let case = stage.until_case(anna, CaseState::Verified).await;
+        let progress = |id: &str| case.accounts.iter().find(|(it, _)| it.as_str() == id).unwrap().1.block;
+        assert_eq!(progress(&database), BlockProgress::Gone);
+        assert_eq!(progress(&enterprise), BlockProgress::Ours);
+        assert!(stage.is_locked_out(&enterprise));
+        stage.until_told("was deleted in Auth0").await;
+        stage.end().await;
+    }
+
+    an_account_deleted_while_it_is_being_read_leaves_nothing_to_contain(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let search = Match::vendor(Vendor::Auth0).method("GET").route("/users?q=");
+        stage.twin.faults().after(search, 1, move |world| world.delete_account(&account));
+        stage.alert(anna, "high").await;
+        let why = stage.until_left_alone(anna).await;
+        assert!(why.contains("no Auth0 account"), "{why}");
+        assert_eq!(stage.writes(), 0);
+        stage.end().await;
+    }
+
+    a_block_whose_reply_was_lost_is_read_back_and_not_repeated(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        stage.twin.faults().inject(blocking(), Fault::LoseReply, Times::N(1));
+        stage.alert(anna, "high").await;
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        assert_eq!(stage.requests(Vendor::Auth0, BLOCK).len(), 1);
+        let ended = stage.audited("action.block").await;
+        assert!(ended[0].outcome.as_deref().is_some_and(|told| told.starts_with("unknown")), "{ended:?}");
+        stage.end().await;
+    }
+
+    an_end_of_access_whose_reply_was_lost_is_asked_for_again_and_proven(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let revoking = Match::vendor(Vendor::Auth0).route("/revoke-access");
+        stage.twin.faults().inject(revoking, Fault::LoseReply, Times::N(1));
+        stage.alert(anna, "high").await;
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        assert_eq!(stage.requests(Vendor::Auth0, BLOCK).len(), 1);
+        assert!(stage.requests(Vendor::Auth0, REVOKE).len() <= 2);
+        stage.end().await;
+    }
+
+    a_throttled_auth0_is_left_alone_for_as_long_as_it_asks(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let throttle = Fault::Throttle { retry_after: Some("1.5".into()) };
+        stage.twin.faults().inject(blocking(), throttle, Times::N(1));
+        stage.alert(anna, "high").await;
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        let blocks = stage.requests(Vendor::Auth0, BLOCK);
+        let refused = blocks.iter().position(|entry| entry.status == 429).unwrap();
+        let waited = blocks[refused + 1].at.duration_since(blocks[refused].at);
+        assert!(waited >= Duration::from_millis(1500), "{waited:?}");
+        assert_eq!(stage.writes(), 2);
+        stage.end().await;
+    }
+
+    a_throttled_auth0_that_names_no_time_is_backed_off_from(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        stage.twin.faults().inject(management(), Fault::Throttle { retry_after: None }, Times::N(3));
+        stage.alert(anna, "high").await;
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        assert_eq!(stage.writes(), 2);
+        stage.end().await;
+    }
+
+    an_auth0_that_fails_for_a_while_costs_no_attempt_and_no_second_write(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let failing = stage.twin.faults().inject(management(), Fault::Status(503), Times::Forever);
+        stage.alert(anna, "high").await;
+        stage.until_failed(Vendor::Auth0, 6).await;
+        stage.twin.faults().lift(failing);
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        assert_eq!(stage.writes(), 2);
+        stage.end().await;
+    }
+
+    an_auth0_whose_writes_fail_for_a_while_costs_no_attempt(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let failing = [blocking(), Match::vendor(Vendor::Auth0).route("/revoke-access")]
+            .map(|writes| stage.twin.faults().inject(writes, Fault::Status(502), Times::Forever));
+        stage.alert(anna, "high").await;
+        stage.until_failed(Vendor::Auth0, 20).await;
+        let told = stage.until_case(anna, CaseState::Requested).await;
+        assert!(told.open.iter().any(|open| open.contains("502")), "{:?}", told.open);
+        for fault in failing {
+            stage.twin.faults().lift(fault);
+        }
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        assert_eq!(stage.writes(), 2);
+        stage.end().await;
+    }
+
+    a_token_that_expires_mid_way_is_renewed_and_nothing_is_written_twice(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        stage.twin.faults().inject(blocking(), Fault::ExpireToken, Times::N(1));
+        stage.alert(anna, "high").await;
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        assert_eq!(stage.writes(), 2);
+        assert_eq!(stage.twin.journal().count(Vendor::Auth0, "POST /oauth/token"), 2);
+        stage.end().await;
+    }
+
+    an_auth0_that_is_away_when_the_alert_comes_is_waited_for_and_people_are_told(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        stage.twin.faults().down(Vendor::Auth0);
+        stage.alert(anna, "high").await;
+        let case = stage.until_case(anna, CaseState::Requested).await;
+        assert!(case.open[0].contains("could not be"), "{:?}", case.open);
+        stage.until_told("Still open").await;
+        stage.twin.faults().up(Vendor::Auth0);
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        stage.until_told("verified in").await;
+        assert_eq!(stage.messages().len(), 1);
+        assert_eq!(stage.writes(), 2);
+        stage.end().await;
+    }
+
+    an_auth0_that_lets_nobody_log_in_is_waited_for(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let login = Match::vendor(Vendor::Auth0).route("/oauth/token");
+        let failing = stage.twin.faults().inject(login, Fault::Status(503), Times::Forever);
+        stage.alert(anna, "high").await;
+        stage.until_failed(Vendor::Auth0, 3).await;
+        stage.twin.faults().lift(failing);
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
+    accounts_known_from_before_are_locked_although_the_search_is_down(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let (anna, account, case) = stage.contained("Anna Berg").await;
+        stage.ask_to_release(&case).await;
+        stage.until_case(anna, CaseState::Released).await;
+        let search = Match::vendor(Vendor::Auth0).method("GET").route("/users?q=");
+        let failing = stage.twin.faults().inject(search, Fault::Status(503), Times::Forever);
+        stage.twin.world().sign_in(&account);
+        stage.twin.world().raise_risk(anna, "high", "anonymizedIPAddress");
+        stage.alert(anna, "high").await;
+        let case = stage.until_case(anna, CaseState::Accepted).await;
+        assert!(case.open[0].contains("could not be searched for"), "{:?}", case.open);
+        assert!(stage.is_locked_out(&account));
+        stage.twin.faults().lift(failing);
+        stage.until_case(anna, CaseState::Verified).await;
+        stage.end().await;
+    }
+
+    a_missing_permission_becomes_a_dead_letter_that_is_replayed_when_it_is_mended(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        stage.twin.world().revoke_auth0_scope("update:users");
+        stage.twin.world().revoke_auth0_scope("update:users_app_metadata");
+        stage.alert(anna, "high").await;
+        stage.until_told("needs a person").await;
+        let letter = stage.dead_letters().await.remove(0);
+        assert!(letter.reason.contains("update:users"), "{}", letter.reason);
+        assert_eq!(stage.requests(Vendor::Auth0, REVOKE)[0].status, 202, "sessions end without the block");
+        stage.twin.world().grant_auth0_scope("update:users");
+        stage.twin.world().grant_auth0_scope("update:users_app_metadata");
+        stage.until("replaying helps: a token born before the grant is soon replaced", async || {
+            for letter in stage.dead_letters().await {
+                let path = format!("/dead/{}/replay", letter.id);
+                stage.admin(reqwest::Method::POST, &path, serde_json::json!({ "by": "kim" })).await;
+            }
+            stage.cases_of(anna).await.into_iter().find(|case| case.state == CaseState::Verified)
+        }).await;
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+}

@@ -1,0 +1,292 @@
+"""The vendors' official SDKs against the twin.
+
+If Auth0's and Microsoft's own libraries can sign in, read, write and parse what comes back, the twin's wire is the
+vendors' wire as far as it goes. Every route that the twin plays for Auth0, Entra and Graph is driven by an SDK method; at
+the end the twin must have no complaint, and no route may be left out.
+
+Both SDKs insist on https for real hosts. Auth0's client takes a base URL and its token client a protocol; Microsoft's
+request adapter takes a base URL and allows http on loopback; azure-identity is given a transport that carries requests for
+the public login host to the twin.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+import subprocess
+import sys
+import traceback
+import urllib.request
+
+from auth0.authentication import GetToken
+from auth0.management.client import Auth0
+from auth0.management.core.api_error import ApiError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.identity import ClientSecretCredential
+from azure.core.exceptions import ClientAuthenticationError
+from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_authentication_azure.azure_identity_authentication_provider import (
+    AzureIdentityAuthenticationProvider,
+)
+from msgraph import GraphRequestAdapter, GraphServiceClient
+from msgraph.generated.identity_protection.risky_users.risky_users_request_builder import (
+    RiskyUsersRequestBuilder,
+)
+from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
+
+# Routes of the API description for which Auth0's SDK has no method.
+NOT_DRIVEN = {
+    "GET /api/v2/users/{id}/federated-connections-tokensets",
+    "DELETE /api/v2/users/{id}/federated-connections-tokensets/{tokenset_id}",
+}
+
+
+class Twin:
+    """A twin program of our own: started, arranged through its control plane, stopped."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen(
+            [program, "--port-base", "0", "--deletion-delay-ms", "0", "--unlimited"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.env = {}
+        for line in self.process.stdout:
+            if line.startswith("# control plane: "):
+                self.control = line.removeprefix("# control plane: ").strip()
+                break
+            name, _, value = line.strip().partition("=")
+            self.env[name] = value
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=10)
+
+    def show(self, page):
+        with urllib.request.urlopen(f"{self.control}/{page}", timeout=10) as answer:
+            return json.load(answer)
+
+    def do(self, verb, **arguments):
+        request = urllib.request.Request(
+            f"{self.control}/{verb}", data=json.dumps(arguments).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def hire(self, name):
+        """A person with an enterprise and a database account, both signed in."""
+        hired = self.do("hire", name=name)
+        database = self.do("add-database-account", person=hired["person"])["account"]
+        enterprise = hired["accounts"][0]
+        left = {account: self.do("sign-in", account=account) for account in (enterprise, database)}
+        return hired["person"], enterprise, database, left
+
+
+def auth0_client(twin):
+    url = twin.env["AUTH0_URL"]
+    tokens = GetToken(
+        url.removeprefix("http://"),
+        twin.env["AUTH0_CLIENT_ID"],
+        client_secret=twin.env["AUTH0_CLIENT_SECRET"],
+        protocol="http",
+    )
+    token = tokens.client_credentials(f"https://{twin.env['AUTH0_DOMAIN']}/api/v2/")
+    assert token["token_type"] == "Bearer" and token["expires_in"] == 86400, token
+    # No retries: a test wants to see the first answer.
+    return Auth0(base_url=f"{url}/api/v2", token=token["access_token"], max_retries=0)
+
+
+class ToTheTwin(RequestsTransport):
+    """Carries requests for the public login host to the twin."""
+
+    def __init__(self, login_url):
+        super().__init__()
+        self.login_url = login_url
+
+    def send(self, request, **kwargs):
+        request.url = request.url.replace("https://login.microsoftonline.com", self.login_url)
+        return super().send(request, **kwargs)
+
+
+def credential(twin, secret=None):
+    return ClientSecretCredential(
+        twin.env["ENTRA_TENANT_ID"],
+        twin.env["ENTRA_CLIENT_ID"],
+        secret or twin.env["ENTRA_CLIENT_SECRET"],
+        authority="login.microsoftonline.com",
+        disable_instance_discovery=True,
+        transport=ToTheTwin(twin.env["ENTRA_LOGIN_URL"]),
+    )
+
+
+def graph_client(twin):
+    provider = AzureIdentityAuthenticationProvider(
+        credential(twin), scopes=["https://graph.microsoft.com/.default"], allowed_hosts=["127.0.0.1"]
+    )
+    adapter = GraphRequestAdapter(provider)
+    adapter.base_url = f"{twin.env['ENTRA_GRAPH_URL']}/v1.0"
+    return GraphServiceClient(request_adapter=adapter)
+
+
+def test_auth0_users_are_found_read_blocked_and_deleted(twin):
+    api = auth0_client(twin)
+    person, enterprise, database, _ = twin.hire("Sdk Users")
+    query = f'identities.user_id:"{person}" OR app_metadata.external_id:"{person}"'
+    found = {user.user_id for user in api.users.list(q=query, search_engine="v3")}
+    assert found == {enterprise, database}, found
+    assert [user.user_id for user in api.users.list_users_by_email(email="sdk.users@contoso.example")]
+    user = api.users.get(enterprise)
+    assert user.identities[0].provider == "waad" and user.name == "Sdk Users", user
+    stamp = {"lockstep": {"case": "case_1"}}
+    blocked = api.users.update(enterprise, blocked=True, app_metadata=stamp)
+    assert blocked.blocked is True and blocked.app_metadata["lockstep"]["case"] == "case_1", blocked
+    assert api.users.get(enterprise).blocked is True
+    made = api.users.create(
+        connection="Username-Password-Authentication", email="sdk@example.com", password="long-enough-1"
+    )
+    api.users.delete(made.user_id)
+    try:
+        api.users.get(made.user_id)
+    except ApiError as error:
+        assert error.status_code == 404, error
+        return
+    raise AssertionError("a deleted user was found")
+
+
+def test_auth0_access_is_listed_and_revoked(twin):
+    api = auth0_client(twin)
+    _, enterprise, database, left = twin.hire("Sdk Access")
+    sessions = list(api.users.sessions.list(enterprise))
+    assert [session.id for session in sessions] == [left[enterprise]["session"]], sessions
+    tokens = list(api.users.refresh_token.list(enterprise))
+    assert [token.id for token in tokens] == [left[enterprise]["refresh_token"]], tokens
+    assert api.sessions.get(left[enterprise]["session"]).user_id == enterprise
+    assert api.refresh_tokens.get(left[enterprise]["refresh_token"]).user_id == enterprise
+    api.users.revoke_access(enterprise)
+    assert list(api.users.sessions.list(enterprise)) == []
+    assert list(api.users.refresh_token.list(enterprise)) == []
+    api.sessions.revoke(left[database]["session"])
+    twin.do("sign-in", account=database)
+    api.users.sessions.delete(database)
+    api.users.refresh_token.delete(database)
+    assert list(api.users.sessions.list(database)) == []
+    again = twin.do("sign-in", account=database)
+    api.sessions.delete(again["session"])
+    api.refresh_tokens.delete(again["refresh_token"])
+    assert list(api.users.refresh_token.list(database)) == []
+
+
+def test_auth0_grants_devices_and_apis(twin):
+    api = auth0_client(twin)
+    _, enterprise, _, left = twin.hire("Sdk Grants")
+    grants = list(api.user_grants.list(user_id=enterprise))
+    assert [grant.id for grant in grants] == [left[enterprise]["grant"]], grants
+    devices = list(api.device_credentials.list(user_id=enterprise, type="rotating_refresh_token"))
+    assert [device.id for device in devices] == [left[enterprise]["device_credential"]], devices
+    api.device_credentials.delete(devices[0].id)
+    api.user_grants.delete_by_user_id(user_id=enterprise)
+    assert list(api.user_grants.list(user_id=enterprise)) == []
+    servers = {server.identifier: server for server in api.resource_servers.list()}
+    orders = servers["https://orders.contoso.example/"]
+    assert (orders.token_lifetime, orders.token_lifetime_for_web) == (3600, 1800), orders
+
+
+def test_graph_users_are_read_with_select_and_manager(twin):
+    person, *_ = twin.hire("Sdk Graph")
+
+    async def drive():
+        graph = graph_client(twin)
+        user = await graph.users.by_user_id(person).get()
+        assert user.display_name == "Sdk Graph" and user.account_enabled is None, user
+        wanted = UserItemRequestBuilder.UserItemRequestBuilderGetQueryParameters(
+            select=["id", "accountEnabled", "displayName", "userPrincipalName"],
+            expand=["manager($select=id,displayName)"],
+        )
+        twin.do("disable", person=person)
+        user = await graph.users.by_user_id(person).get(
+            request_configuration=RequestConfiguration(query_parameters=wanted)
+        )
+        assert user.account_enabled is False, user
+        revoked = await graph.users.by_user_id(person).revoke_sign_in_sessions.post()
+        assert revoked.value is True, revoked
+        organizations = await graph.organization.get()
+        assert organizations.value[0].id == twin.env["ENTRA_TENANT_ID"], organizations
+
+    asyncio.run(drive())
+
+
+def test_graph_risk_and_deleted_people(twin):
+    person, *_ = twin.hire("Sdk Risk")
+
+    async def drive():
+        graph = graph_client(twin)
+        twin.do("raise-risk", person=person, level="high", detection="leakedCredentials")
+        risky = await graph.identity_protection.risky_users.by_risky_user_id(person).get()
+        assert (risky.risk_level.value, risky.risk_state.value) == ("high", "atRisk"), risky
+        wanted = RiskyUsersRequestBuilder.RiskyUsersRequestBuilderGetQueryParameters(
+            filter="riskState eq 'atRisk'", top=10
+        )
+        page = await graph.identity_protection.risky_users.get(
+            request_configuration=RequestConfiguration(query_parameters=wanted)
+        )
+        assert [user.id for user in page.value] == [person], page
+        twin.do("soft-delete", person=person)
+        try:
+            await graph.users.by_user_id(person).get()
+            raise AssertionError("a deleted user was found")
+        except ODataError as error:
+            assert error.error.code == "Request_ResourceNotFound", error
+        deleted = await graph.directory.deleted_items.by_directory_object_id(person).get()
+        assert deleted.id == person and deleted.display_name == "Sdk Risk", deleted
+        listed = await graph.directory.deleted_items.graph_user.get()
+        assert [user.id for user in listed.value] == [person], listed
+
+    asyncio.run(drive())
+
+
+def test_a_wrong_secret_is_told_by_its_number(twin):
+    try:
+        credential(twin, secret="wrong").get_token("https://graph.microsoft.com/.default")
+    except ClientAuthenticationError as error:
+        assert "AADSTS7000215" in str(error), error
+        return
+    raise AssertionError("a wrong secret was accepted")
+
+
+def test_no_route_was_left_out_and_nothing_was_odd(twin):
+    """Stands last: looks at what all tests before it have asked."""
+    driven = {entry["route"] for entry in twin.show("journal?last=100000")}
+    routes = set(twin.show("routes"))
+    left_out = {route for route in routes if "/api/v2/" in route or "/v1.0/" in route}
+    left_out -= driven | NOT_DRIVEN
+    assert left_out == set(), left_out
+    assert twin.show("complaints") == [], twin.show("complaints")
+
+
+def main(program):
+    # azure-identity logs the refusal that a test asks for.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    # A test run that is stopped takes its twin along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    twin = Twin(program)
+    failed = 0
+    try:
+        for name, test in tests:
+            try:
+                test(twin)
+                print(f"ok      {name}")
+            except Exception:
+                failed += 1
+                print(f"FAILED  {name}")
+                traceback.print_exc()
+    finally:
+        twin.stop()
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,99 @@
+//! Where the accounts are kept: by id, by e-mail address as written, and by the Entra object id that they name. All three
+//! follow every change, so that nothing that the wire asks for costs a walk through everybody.
+
+use super::accounts::{Account, AccountId};
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+#[derive(Default)]
+pub(super) struct Register {
+    by_id: HashMap<AccountId, Arc<Account>>,
+    by_email: HashMap<String, BTreeSet<AccountId>>,
+    by_object_id: HashMap<String, BTreeSet<AccountId>>,
+}
+
+impl Register {
+    pub fn get(&self, id: &str) -> Option<&Arc<Account>> {
+        self.by_id.get(id)
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.by_id.values()
+    }
+
+    /// Ids of the accounts with exactly this address, in order.
+    pub fn with_email(&self, email: &str) -> impl Iterator<Item = &AccountId> {
+        self.by_email.get(email).into_iter().flatten()
+    }
+
+    /// Ids of the accounts that name this object id, in order.
+    pub fn naming(&self, object_id: &str) -> impl Iterator<Item = &AccountId> {
+        self.by_object_id.get(object_id).into_iter().flatten()
+    }
+
+    /// Adds an account and says whether its id was free.
+    pub fn insert(&mut self, account: Account) -> bool {
+        if self.by_id.contains_key(&account.id) {
+            return false;
+        }
+        self.enter(&account);
+        self.by_id.insert(account.id.clone(), Arc::new(account));
+        true
+    }
+
+    pub fn remove(&mut self, id: &str) {
+        if let Some(account) = self.by_id.remove(id) {
+            self.strike(&account);
+        }
+    }
+
+    /// Changes an account and says which one it was, if it exists.
+    pub fn change(&mut self, id: &str, change: impl FnOnce(&mut Account)) -> Option<AccountId> {
+        let mut account = self.by_id.remove(id)?;
+        self.strike(&account);
+        change(Arc::make_mut(&mut account));
+        self.enter(&account);
+        let id = account.id.clone();
+        self.by_id.insert(id.clone(), account);
+        Some(id)
+    }
+
+    fn enter(&mut self, account: &Account) {
+        if let Some(email) = &account.email {
+            self.by_email.entry(email.clone()).or_default().insert(account.id.clone());
+        }
+        for object_id in object_ids(account) {
+            self.by_object_id.entry(object_id.to_owned()).or_default().insert(account.id.clone());
+        }
+    }
+
+    fn strike(&mut self, account: &Account) {
+        if let Some(email) = &account.email {
+            forget(&mut self.by_email, email, &account.id);
+        }
+        for object_id in object_ids(account) {
+            forget(&mut self.by_object_id, object_id, &account.id);
+        }
+    }
+}
+
+fn forget(index: &mut HashMap<String, BTreeSet<AccountId>>, key: &str, id: &AccountId) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.remove(id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+/// The last segment of enterprise identities, and `app_metadata.external_id` (Auth0's default SCIM mapping for Entra).
+fn object_ids(account: &Account) -> impl Iterator<Item = &str> {
+    let enterprise = account.identities.iter().filter(|identity| identity.provider == "waad");
+    let last = enterprise.filter_map(|identity| identity.user_id.rsplit('|').next());
+    last.chain(account.app_metadata.get("external_id").and_then(Value::as_str))
+}
