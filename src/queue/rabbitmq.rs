@@ -14,8 +14,7 @@
 //! not stop the settling of what is in hand; each belongs to one task that builds session after session
 //! (`publisher`, `consumer`). Works on RabbitMQ 3.10 and later; docs/queue.md has the permissions.
 //!
-//! Beyond the promises of [`super::Queue`]: a process that has never leased reads nothing, so that one that only takes
-//! webhooks in leaves the events to the workers. [`RabbitMq::open`] returns at once whatever the broker does; an enqueue
+//! Beyond the promises of [`super::Queue`]: [`RabbitMq::open`] returns at once whatever the broker does; an enqueue
 //! fails at once while there is no session and after 2.5 seconds in any case. After a lost session everything in hand
 //! comes again, so one event may be worked on twice at a time. Delayed events are not counted in the depths. A message
 //! held longer than the broker's consumer timeout (30 minutes by default) costs the session.
@@ -35,7 +34,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,7 +41,7 @@ use crate::clock::SharedClock;
 use crate::event::{Event, Lane};
 use crate::queue::{Delivery, Depth, Error, Queue, Receipt, Settlement};
 
-use consumer::{Demand, LaneEnds};
+use consumer::LaneEnds;
 use dial::Dialer;
 use message::Message;
 use mover::Mover;
@@ -76,7 +74,6 @@ pub struct RabbitMq {
     publisher: Publisher,
     lanes: BTreeMap<Lane, LaneEnds>,
     current: consumer::Current,
-    demand: watch::Sender<Demand>,
     stop: Stop,
 }
 
@@ -129,7 +126,6 @@ impl RabbitMq {
         }
 
         let current = Arc::new(Mutex::new(None));
-        let (demand, demanded) = watch::channel(Demand::None);
         let task = consumer::Task {
             dialer: Dialer::new("lockstep consumes", addresses),
             names: names.clone(),
@@ -137,12 +133,11 @@ impl RabbitMq {
             prefetch: u16::try_from(prefetch).expect("clamped to 2000"),
             clock,
             current: current.clone(),
-            demand: demanded,
             serial: 0,
         };
         stop.tasks.spawn(task.run(stop.consuming.clone()));
         stop.tasks.close();
-        Ok(RabbitMq { names, publisher, lanes, current, demand, stop })
+        Ok(RabbitMq { names, publisher, lanes, current, stop })
     }
 
     async fn count(&self) -> Result<BTreeMap<Lane, Depth>, Error> {
@@ -174,7 +169,6 @@ impl Queue for RabbitMq {
     }
 
     async fn lease(&self, lane: Lane) -> Result<Delivery, Error> {
-        self.demand.send_if_modified(|demand| std::mem::replace(demand, Demand::Leases) == Demand::None);
         self.lanes[&lane].shelf.lease().await
     }
 

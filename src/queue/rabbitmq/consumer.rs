@@ -1,10 +1,10 @@
 //! The consuming side: one task, one connection, and on it one channel and one consumer per queue.
 //!
-//! The broker lets only one process read a partition at a time, so nothing is read before somebody leases. What comes
-//! goes to the lane's [`Shelf`]; what comes before its time, to the lane's [`Mover`]. A queue in trouble is subscribed to
-//! again and again by itself and leaves the others alone, so that containment never waits for a broken queue of the sync
-//! lane; the session ends with its connection. Channels are left by closing them, never by cancelling the consumer:
-//! after a cancel the next process would get newer messages before the ones that we still hold.
+//! The broker lets only one process read a partition at a time. What comes goes to the lane's [`Shelf`]; what comes
+//! before its time, to the lane's [`Mover`]. A queue in trouble is subscribed to again and again by itself and leaves
+//! the others alone, so that containment never waits for a broken queue of the sync lane; the session ends with its
+//! connection. Channels are left by closing them, never by cancelling the consumer: after a cancel the next process
+//! would get newer messages before the ones that we still hold.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,6 @@ use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer, ErrorKind, Event};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::dial::{self, Dialer};
@@ -52,17 +51,8 @@ pub(super) struct Task {
     pub(super) prefetch: u16,
     pub(super) clock: SharedClock,
     pub(super) current: Current,
-    pub(super) demand: watch::Receiver<Demand>,
     /// Counts subscriptions and arrivals.
     pub(super) serial: u64,
-}
-
-/// Whether anybody in this process works on events. One that only takes them in must not become the one reader of a
-/// partition: what it read would lie there for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Demand {
-    None,
-    Leases,
 }
 
 /// One queue to read.
@@ -197,7 +187,7 @@ impl Task {
         });
         stream::select_all(sources.into_iter().map(|source| {
             self.serial += 1;
-            read(connection.clone(), source, Session(self.serial), self.demand.clone()).boxed()
+            read(connection.clone(), source, Session(self.serial)).boxed()
         }))
     }
 
@@ -246,7 +236,6 @@ struct Reader {
     connection: Arc<Connection>,
     source: Source,
     session: Session,
-    demand: watch::Receiver<Demand>,
     /// The channel lives as long as what it delivers.
     open: Option<(Channel, Consumer)>,
     failures: u32,
@@ -275,8 +264,6 @@ impl Reader {
     }
 
     async fn subscribe(&mut self) -> News {
-        // The sender is gone only when the queue is, and then we are told to stop.
-        let _ = self.demand.wait_for(|demand| *demand == Demand::Leases).await;
         if self.failures > 0 {
             tokio::time::sleep(SUBSCRIBE_AGAIN.delay(self.failures, fastrand::f64())).await;
         }
