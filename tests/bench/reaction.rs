@@ -136,7 +136,7 @@ impl<'a> Alarm<'a> {
         let tenant = TenantId(self.twin.setup().tenant_id.parse()?);
         let subject = Subject { tenant, object: ObjectId(person.to_string().parse()?) };
         let deadline = Instant::now() + PATIENCE;
-        while !self.store.open_case(subject).await?.is_some_and(|case| case.state == CaseState::Verified) {
+        while self.store.open_case(subject).await?.is_none_or(|case| case.state != CaseState::Verified) {
             ensure!(Instant::now() < deadline, "the case of {person} was not verified");
             tokio::time::sleep(LOOK_EVERY).await;
         }
