@@ -84,20 +84,3 @@ async fn two_processes_never_read_the_same_subject_and_one_takes_over_from_the_o
     b.close().await;
     within("the readers to end", readers.join_all()).await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_only_enqueues_leaves_the_events_to_the_workers() {
-    const PEOPLE: u128 = 40;
-    let Some(scope) = Scope::shared() else { return };
-    // First there, so that it would be the one reader of everything.
-    let ingest = open(&scope, 64).await;
-    let events: Vec<_> = (0..PEOPLE).map(|person| event(Lane::Contain, person, 1)).collect();
-    ingest.enqueue(&events).await.unwrap();
-    let worker = open(&scope, 64).await;
-    for _ in 0..PEOPLE {
-        let delivery = lease(&worker, Lane::Contain).await;
-        settle(&worker, delivery, Settlement::Done).await;
-    }
-    ingest.close().await;
-    worker.close().await;
-}
