@@ -2,6 +2,8 @@
 //!
 //! Preview, audit, chat and console show the same sentence. Applying an action twice has the same effect as once.
 
+pub mod sync;
+
 use crate::case::{AccountId, CaseId, Means};
 use crate::retry::WhatNow;
 

@@ -49,6 +49,7 @@ pub struct Settings {
 pub struct Client {
     contain: call::Caller,
     sync: call::Caller,
+    bulk: call::Caller,
 }
 
 impl Client {
@@ -62,7 +63,7 @@ impl Client {
             let http = outbound::client("AUTH0_URL", &settings.url, Timeouts::default())?;
             Ok::<_, Error>(call::Caller { shared: Arc::clone(&shared), http, lane })
         };
-        Ok(Client { contain: caller(Lane::Contain)?, sync: caller(Lane::Sync)? })
+        Ok(Client { contain: caller(Lane::Contain)?, sync: caller(Lane::Sync)?, bulk: caller(Lane::Bulk)? })
     }
 
     pub fn reader(&self, lane: Lane) -> Reader {
@@ -77,6 +78,7 @@ impl Client {
         match lane {
             Lane::Contain => self.contain.clone(),
             Lane::Sync => self.sync.clone(),
+            Lane::Bulk => self.bulk.clone(),
         }
     }
 }

@@ -44,6 +44,7 @@ const CONTAIN_TOTAL: Duration = Duration::from_secs(2);
 pub struct Client {
     contain: Reader,
     sync: Reader,
+    bulk: Reader,
 }
 
 impl Client {
@@ -61,6 +62,7 @@ impl Client {
         Ok(Client {
             contain: reader(Lane::Contain, CONTAIN_TOTAL)?,
             sync: reader(Lane::Sync, Timeouts::default().total)?,
+            bulk: reader(Lane::Bulk, Timeouts::default().total)?,
         })
     }
 
@@ -68,6 +70,7 @@ impl Client {
         match lane {
             Lane::Contain => self.contain.clone(),
             Lane::Sync => self.sync.clone(),
+            Lane::Bulk => self.bulk.clone(),
         }
     }
 }

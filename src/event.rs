@@ -88,10 +88,13 @@ pub enum Source {
     Risk,
     AzureMonitor,
     Operator,
+    /// Found by Lockstep itself: a delta sweep, the members of a group, a changed policy, a grace that is over.
+    Sweep,
 }
 
 impl Source {
-    pub const ALL: [Source; 4] = [Source::Graph, Source::Risk, Source::AzureMonitor, Source::Operator];
+    pub const ALL: [Source; 5] =
+        [Source::Graph, Source::Risk, Source::AzureMonitor, Source::Operator, Source::Sweep];
 
     /// The word used in metrics, logs, policy files and the audit.
     pub fn word(self) -> &'static str {
@@ -100,25 +103,29 @@ impl Source {
             Source::Risk => "risk",
             Source::AzureMonitor => "azure_monitor",
             Source::Operator => "operator",
+            Source::Sweep => "sweep",
         }
     }
 }
 
-/// Lockouts have a lane of their own: they never wait behind a directory sync.
+/// Lockouts have a lane of their own: they never wait behind a directory sync; and what one change made never waits
+/// behind what a whole directory made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
     Contain,
     Sync,
+    Bulk,
 }
 
 impl Lane {
-    pub const ALL: [Lane; 2] = [Lane::Contain, Lane::Sync];
+    pub const ALL: [Lane; 3] = [Lane::Contain, Lane::Sync, Lane::Bulk];
 
     pub fn word(self) -> &'static str {
         match self {
             Lane::Contain => "contain",
             Lane::Sync => "sync",
+            Lane::Bulk => "bulk",
         }
     }
 }
@@ -272,6 +279,20 @@ pub enum EventKind {
     },
     /// A look from the sync lane found somebody to contain, or whose case is open: moved to the contain lane.
     Escalated,
+    /// One of many: found by a delta sweep, among the members of a group, or due by itself.
+    Swept {
+        depth: SweepDepth,
+    },
+}
+
+/// How much a look at one of many reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepDepth {
+    /// What may have changed.
+    Changed,
+    /// Everything, also what a person may have changed by hand in Auth0.
+    Whole,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,6 +316,7 @@ impl EventKind {
             EventKind::ContainRequested { .. } => "contain_requested",
             EventKind::ReleaseRequested { .. } => "release_requested",
             EventKind::Escalated => "escalated",
+            EventKind::Swept { .. } => "swept",
         }
     }
 }
@@ -320,6 +342,7 @@ impl Event {
             | EventKind::GroupUpdated { .. }
             | EventKind::GroupDeleted
             | EventKind::SubscriptionLifecycle { .. } => Lane::Sync,
+            EventKind::Swept { .. } => Lane::Bulk,
             EventKind::UserDeleted
             | EventKind::RiskReported(_)
             | EventKind::ContainRequested { .. }

@@ -3,6 +3,10 @@
 //! Every field has a safe default, so that an empty file is a valid policy. Pure data; reading the file and
 //! reporting mistakes with line and suggestion is `config`'s work.
 
+pub mod groups;
+pub mod mapping;
+pub mod sync;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -20,6 +24,14 @@ pub struct Policy {
     pub mode: Mode,
     pub contain: Contain,
     pub protected: Protected,
+    pub people: sync::People,
+    pub provision: sync::Provision,
+    pub attributes: Vec<sync::Attribute>,
+    pub tables: mapping::Tables,
+    pub roles: Vec<sync::RoleRule>,
+    pub organizations: Vec<sync::OrganizationRule>,
+    pub mfa: sync::Mfa,
+    pub leavers: sync::Leavers,
 }
 
 /// `LOCKSTEP_MODE`

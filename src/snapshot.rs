@@ -2,6 +2,8 @@
 //!
 //! What could not be read is said (`Unread`), never guessed: absence is not evidence.
 
+pub mod sync;
+
 use std::collections::BTreeMap;
 
 use crate::case::{AccountId, Case, CaseId, Means};

@@ -60,10 +60,12 @@ pub struct Deps {
     pub channels: Vec<&'static str>,
 }
 
-/// Works both lanes until `shutdown`, then finishes what is in hand.
+/// Works every lane until `shutdown`, then finishes what is in hand.
 pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) {
-    let contain =
-        lane::Dispatcher::new(Lane::Contain, look::Looker::new(&deps, &settings, Lane::Contain), &settings);
-    let sync = lane::Dispatcher::new(Lane::Sync, look::Looker::new(&deps, &settings, Lane::Sync), &settings);
-    tokio::join!(contain.run(shutdown.clone()), sync.run(shutdown.clone()), brake::watch(deps, shutdown));
+    let work = |lane| {
+        let looker = look::Looker::new(&deps, &settings, lane);
+        lane::Dispatcher::new(lane, looker, &settings).run(shutdown.clone())
+    };
+    let lanes = (work(Lane::Contain), work(Lane::Sync), work(Lane::Bulk));
+    tokio::join!(lanes.0, lanes.1, lanes.2, brake::watch(deps.clone(), shutdown.clone()));
 }

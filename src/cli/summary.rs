@@ -170,7 +170,7 @@ fn ingest_notes(config: &Config) -> Vec<String> {
         Source::Graph => Some("/webhooks/graph"),
         Source::Risk => Some("/webhooks/risk"),
         Source::AzureMonitor => Some("/webhooks/azure-monitor"),
-        Source::Operator => None,
+        Source::Operator | Source::Sweep => None,
     };
     let sources =
         config.policy.contain.sources.keys().filter(|s| route(**s).is_some_and(|r| !on.contains(&r)));

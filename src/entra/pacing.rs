@@ -33,7 +33,7 @@ impl Pacing {
     pub(super) async fn take(&self, lane: Lane) -> Result<(), Duration> {
         match lane {
             Lane::Contain => self.try_take(lane),
-            Lane::Sync => self.take_in_turn().await,
+            Lane::Sync | Lane::Bulk => self.take_in_turn().await,
         }
     }
 
@@ -56,7 +56,7 @@ impl Pacing {
         let now = Instant::now();
         let pause = match lane {
             Lane::Contain => PER_REQUEST,
-            Lane::Sync => PER_REQUEST + CONTAIN_FIRST,
+            Lane::Sync | Lane::Bulk => PER_REQUEST + CONTAIN_FIRST,
         };
         let wait = last.map_or(Duration::ZERO, |last| pause.saturating_sub(now.duration_since(last)));
         if !wait.is_zero() {

@@ -1,7 +1,7 @@
 //! Our own share of a vendor's rate limit, with a part that only containment may use.
 //!
-//! A token bucket per vendor and process. Sync takes a token only while more than the reserve is left; contain takes
-//! any. Waiters of one class are served in the order they came, and contain never waits for sync: only for the refill
+//! A token bucket per vendor and process. Contain takes any token; sync leaves a reserve to it, and bulk leaves a further
+//! one to sync. Waiters of one class are served in the order they came, and contain never waits for the others: only for the refill
 //! when even the reserve is gone. Nobody waits longer than [`WAIT_MOST`]; beyond that the caller is told when to come
 //! back. What the vendor's answers say about the remaining budget lowers ours, never raises it: other programs may
 //! share the tenant's limit.
@@ -18,6 +18,8 @@ use crate::telemetry::Metrics;
 pub const WAIT_MOST: Duration = Duration::from_secs(5);
 /// The part of the burst that sync leaves alone.
 const RESERVED_SHARE: f64 = 0.3;
+/// The part of the burst that bulk leaves alone.
+const RESERVED_FROM_BULK_SHARE: f64 = 0.5;
 /// A budget of nothing would be a lockout of ourselves; a mistyped rate is at least one request in ten seconds.
 const PER_SECOND_LEAST: f64 = 0.1;
 
@@ -29,6 +31,7 @@ pub struct Budget {
     bucket: Mutex<Bucket>,
     contain_turn: tokio::sync::Mutex<()>,
     sync_turn: tokio::sync::Mutex<()>,
+    bulk_turn: tokio::sync::Mutex<()>,
 }
 
 impl Budget {
@@ -41,6 +44,7 @@ impl Budget {
             bucket: Mutex::new(bucket),
             contain_turn: tokio::sync::Mutex::new(()),
             sync_turn: tokio::sync::Mutex::new(()),
+            bulk_turn: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -86,6 +90,7 @@ impl Budget {
         match lane {
             Lane::Contain => &self.contain_turn,
             Lane::Sync => &self.sync_turn,
+            Lane::Bulk => &self.bulk_turn,
         }
     }
 
@@ -123,6 +128,7 @@ struct Bucket {
     /// That, or the vendor's smaller bucket.
     burst: f64,
     reserve: f64,
+    reserve_from_bulk: f64,
     per_second: f64,
     refilled_at: Instant,
 }
@@ -132,8 +138,15 @@ impl Bucket {
         let burst = f64::from(burst.max(1));
         let per_second =
             if per_second.is_finite() { per_second.max(PER_SECOND_LEAST) } else { PER_SECOND_LEAST };
-        let reserve = reserve(burst);
-        Bucket { tokens: burst, burst_most: burst, burst, reserve, per_second, refilled_at: now }
+        Bucket {
+            tokens: burst,
+            burst_most: burst,
+            burst,
+            reserve: reserve(burst, RESERVED_SHARE),
+            reserve_from_bulk: reserve(burst, RESERVED_FROM_BULK_SHARE),
+            per_second,
+            refilled_at: now,
+        }
     }
 
     /// A reserve counted from our own burst could be more than a smaller bucket of the vendor ever holds, and sync
@@ -141,7 +154,8 @@ impl Bucket {
     fn hear(&mut self, remaining: u32, limit: Option<u32>) {
         let limit = limit.map_or(self.burst_most, |limit| f64::from(limit.max(1)));
         self.burst = self.burst_most.min(limit);
-        self.reserve = reserve(self.burst);
+        self.reserve = reserve(self.burst, RESERVED_SHARE);
+        self.reserve_from_bulk = reserve(self.burst, RESERVED_FROM_BULK_SHARE);
         self.tokens = self.tokens.min(f64::from(remaining)).min(self.burst);
     }
 
@@ -172,6 +186,7 @@ impl Bucket {
         match lane {
             Lane::Contain => 0.0,
             Lane::Sync => self.reserve,
+            Lane::Bulk => self.reserve_from_bulk,
         }
     }
 
@@ -181,9 +196,9 @@ impl Bucket {
     }
 }
 
-/// Whole tokens, and at least one stays within reach of sync.
-fn reserve(burst: f64) -> f64 {
-    (burst * RESERVED_SHARE).ceil().min(burst - 1.0)
+/// Whole tokens, and at least one stays within reach of everybody.
+fn reserve(burst: f64, share: f64) -> f64 {
+    (burst * share).ceil().min(burst - 1.0)
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Looker {
     pub(super) fn new(deps: &Deps, settings: &Settings, lane: Lane) -> Looker {
         let hands = match (settings.mode, lane) {
             (Mode::Enforce, Lane::Contain) => Hands::Writer(deps.auth0.writer(lane)),
-            (Mode::Observe, _) | (_, Lane::Sync) => Hands::None,
+            (Mode::Observe, _) | (_, Lane::Sync | Lane::Bulk) => Hands::None,
         };
         Looker {
             lane,
@@ -132,7 +132,7 @@ impl Looker {
         let Some(oldest) = asks.iter().map(|ask| ask.received_at).min() else { return Verdict::Done };
         let verdict = match (asks[0].about, self.lane) {
             (About::Person(subject), Lane::Contain) => contain::look(self, subject, asks).await,
-            (About::Person(subject), Lane::Sync) => sync::look(self, subject, &asks).await,
+            (About::Person(subject), Lane::Sync | Lane::Bulk) => sync::look(self, subject, &asks).await,
             // Roles by group and subscriptions are not managed: nothing depends on these.
             (About::Group { .. } | About::Tenant(_), _) => Verdict::Done,
         };
@@ -169,7 +169,7 @@ impl Looker {
         let now = self.deps.clock.now();
         let pauses = match trouble.scope {
             Scope::Everybody => true,
-            Scope::Graph => self.lane == Lane::Sync,
+            Scope::Graph => self.lane != Lane::Contain,
             Scope::Person => false,
         };
         let failures = self.away.load(Ordering::Relaxed) + 1;

@@ -50,6 +50,7 @@ impl Shared {
         match lane {
             Lane::Contain => &self.lanes[0],
             Lane::Sync => &self.lanes[1],
+            Lane::Bulk => &self.lanes[2],
         }
     }
 

@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use lockstep::clock::{Clock, SystemClock, Timestamp};
-use lockstep::event::{About, Event, EventId, EventKind, Lane, ObjectId, Source, Subject, TenantId};
+use lockstep::event::{
+    About, Event, EventId, EventKind, Lane, ObjectId, Source, Subject, SweepDepth, TenantId,
+};
 use lockstep::queue::{Body, Delivery, Depth, Queue, Settlement};
 use uuid::Uuid;
 
@@ -149,6 +151,7 @@ fn event(lane: Lane, person: u128, serial: u128) -> Event {
     let kind = match lane {
         Lane::Contain => EventKind::Escalated,
         Lane::Sync => EventKind::UserUpdated,
+        Lane::Bulk => EventKind::Swept { depth: SweepDepth::Changed },
     };
     Event {
         id: EventId(Uuid::from_u128(serial)),

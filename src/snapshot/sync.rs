@@ -1,0 +1,195 @@
+//! What Entra and Auth0 look like right now for one person, as far as keeping the directory in step needs it; and what
+//! is remembered of the person between looks.
+//!
+//! What was not read is `None` or `Unread`, never empty: absence is not evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{AccountsSeen, Blocked, Directory, Stamp};
+use crate::case::{AccountId, CaseId, Means};
+use crate::clock::Timestamp;
+use crate::event::{ObjectId, Subject};
+use crate::policy::sync::RootField;
+
+/// Everything [`crate::plan::sync::plan`] may know about one person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncSnapshot {
+    pub subject: Subject,
+    pub depth: Depth,
+    pub directory: Directory,
+    pub profile: Profile,
+    pub groups: Groups,
+    pub accounts: BTreeMap<AccountId, Holding>,
+    pub accounts_seen: AccountsSeen,
+    /// Accounts with the person's e-mail that nothing else ties to the person: shown, never acted on by themselves.
+    pub look_alikes: BTreeMap<AccountId, LookAlike>,
+    pub tenant: Tenant,
+    /// The open case of this person: nothing is made or given while it lasts.
+    pub case: Option<CaseId>,
+    pub remembered: Option<Remembered>,
+    /// What the plan is known to allow for ending access.
+    pub means: Means,
+}
+
+/// How much was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The accounts that are known, without a search; roles and organizations only where they may have to change.
+    Known,
+    /// Everything.
+    Full,
+}
+
+/// Properties of the Entra user as Graph told them, nulls included; empty unless the person is present.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Profile(pub Map<String, Value>);
+
+impl Profile {
+    pub fn text(&self, property: &str) -> Option<&str> {
+        self.0.get(property).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+}
+
+/// Groups that the person is in, nested ones included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Groups {
+    /// Not read, or not to be believed (a lost permission shows as objects without properties); says why.
+    Unread(String),
+    Known(BTreeSet<ObjectId>),
+}
+
+/// One Auth0 account of the person, as read by id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holding {
+    pub id: AccountId,
+    pub kind: AccountKind,
+    pub blocked: Blocked,
+    pub stamp: Option<Stamp>,
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub root: BTreeMap<RootField, String>,
+    pub app_metadata: Map<String, Value>,
+    pub user_metadata: Map<String, Value>,
+    /// Accounts that were linked into this one, in the form of their own ids.
+    pub absorbed: BTreeSet<AccountId>,
+    /// Roles that the account has by itself; `None` when not read.
+    pub roles: Option<BTreeSet<RoleId>>,
+    /// Organizations that it is a member of, with the roles there; `None` when not read.
+    pub organizations: Option<BTreeMap<OrganizationId, BTreeSet<RoleId>>>,
+}
+
+/// What may be written to an account depends on where it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountKind {
+    /// In the Entra enterprise connection.
+    Enterprise { root: RootWritable },
+    /// In a database connection.
+    Database { connection: String },
+    /// Social, passwordless, another enterprise connection: only metadata, roles and organizations.
+    Other,
+}
+
+/// Whether root attributes of enterprise accounts may be written: `set_user_root_attributes` of the connection (Auth0,
+/// Configure Connection Sync with Auth0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootWritable {
+    /// `on_first_login` or `never_on_login`.
+    Yes,
+    /// `on_each_login`: Auth0 refuses the write, and every login overwrites it.
+    No,
+    /// Not read.
+    NotTold,
+}
+
+/// An account that shares the e-mail address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookAlike {
+    pub id: AccountId,
+    /// In a database connection, which is where a link policy looks.
+    pub is_database: bool,
+    pub email_verified: bool,
+}
+
+/// An Auth0 role id (`rol_…`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RoleId(pub String);
+
+/// An Auth0 organization id (`org_…`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrganizationId(pub String);
+
+impl std::fmt::Display for RoleId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::fmt::Display for OrganizationId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the policy names, as it exists in the Auth0 tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tenant {
+    /// Role name or id, as the policy writes it, to the role's id; one that does not exist is absent.
+    pub roles: BTreeMap<String, RoleId>,
+    /// Organization name or id, as the policy writes it, to the organization's id.
+    pub organizations: BTreeMap<String, OrganizationId>,
+    /// The enterprise connection's id (`con_…`), where it was read.
+    pub connection: Option<String>,
+}
+
+/// What is remembered of a person between looks: what was proven last, so that an unchanged person costs no reads, and
+/// what has to happen later although nobody will tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    pub subject: Subject,
+    /// The policy's groups that the person was in at the last look.
+    pub groups: BTreeSet<ObjectId>,
+    /// What was last read back or written, per account.
+    pub proven: BTreeMap<AccountId, Proven>,
+    /// When the deletion in Entra was first confirmed; the grace counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment_mailed_at: Option<Timestamp>,
+    /// Look again then, whatever comes: the grace is over, or something could not be decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_at: Option<Timestamp>,
+    /// The last look that read everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_whole_at: Option<Timestamp>,
+    /// What a person should know: not managed, refused, contradictory. One sentence each, no personal data but ids.
+    #[serde(default)]
+    pub findings: BTreeSet<String>,
+}
+
+/// Managed roles and organizations of one account as they were last proven.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Proven {
+    pub roles: BTreeSet<RoleId>,
+    pub organizations: BTreeMap<OrganizationId, BTreeSet<RoleId>>,
+}
+
+impl Remembered {
+    /// Nothing is known yet.
+    pub fn new(subject: Subject) -> Remembered {
+        Remembered {
+            subject,
+            groups: BTreeSet::new(),
+            proven: BTreeMap::new(),
+            gone_since: None,
+            enrolment_mailed_at: None,
+            look_at: None,
+            seen_whole_at: None,
+            findings: BTreeSet::new(),
+        }
+    }
+}
