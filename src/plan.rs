@@ -9,6 +9,7 @@ pub mod check;
 mod contain;
 mod release;
 mod stance;
+pub mod sync;
 
 use std::time::Duration;
 

@@ -29,6 +29,12 @@ impl Checked {
 #[error("the plan was refused by its check: {0}")]
 pub struct Refused(String);
 
+impl Refused {
+    pub(super) fn because(why: String) -> Refused {
+        Refused(why)
+    }
+}
+
 /// Passes the plan's actions, or says what is wrong with them.
 pub fn check(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Checked, Refused> {
     let refuse = |why: String| Err(Refused(why));

@@ -28,10 +28,27 @@ pub struct SyncSnapshot {
     pub look_alikes: BTreeMap<AccountId, LookAlike>,
     pub tenant: Tenant,
     /// The open case of this person: nothing is made or given while it lasts.
-    pub case: Option<CaseId>,
+    pub case: Option<OpenCase>,
     pub remembered: Option<Remembered>,
+    /// When the oldest of what asks for this look arrived.
+    pub asked_at: Timestamp,
     /// What the plan is known to allow for ending access.
     pub means: Means,
+}
+
+/// The open case of a person, as far as the directory cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenCase {
+    pub id: CaseId,
+    pub opened_at: Timestamp,
+    pub about: CaseAbout,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseAbout {
+    /// The person was deleted in Entra, and the accounts are proven to be locked.
+    DeletionVerified,
+    Other,
 }
 
 /// How much was read.
@@ -155,11 +172,11 @@ pub struct Remembered {
     pub groups: BTreeSet<ObjectId>,
     /// What was last read back or written, per account.
     pub proven: BTreeMap<AccountId, Proven>,
-    /// When the deletion in Entra was first confirmed; the grace counts from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gone_since: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enrolment_mailed_at: Option<Timestamp>,
+    /// The change-password link of an account that we make.
+    #[serde(default)]
+    pub password_mail: Mail,
+    #[serde(default)]
+    pub enrolment_mail: Mail,
     /// Look again then, whatever comes: the grace is over, or something could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_at: Option<Timestamp>,
@@ -169,6 +186,16 @@ pub struct Remembered {
     /// What a person should know: not managed, refused, contradictory. One sentence each, no personal data but ids.
     #[serde(default)]
     pub findings: BTreeSet<String>,
+}
+
+/// A mail that a person gets once. Owed is written down before what makes it owed is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mail {
+    #[default]
+    NotOwed,
+    Owed,
+    Sent,
 }
 
 /// Managed roles and organizations of one account as they were last proven.
@@ -185,8 +212,8 @@ impl Remembered {
             subject,
             groups: BTreeSet::new(),
             proven: BTreeMap::new(),
-            gone_since: None,
-            enrolment_mailed_at: None,
+            password_mail: Mail::NotOwed,
+            enrolment_mail: Mail::NotOwed,
             look_at: None,
             seen_whole_at: None,
             findings: BTreeSet::new(),

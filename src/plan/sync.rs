@@ -1,0 +1,164 @@
+//! What to do to keep one person in step: a plain function of what is seen, what should hold, and the time.
+//!
+//! [`plan`] asks four questions, one file each: who is this and may anything be done (`scope`), do accounts have to be
+//! made or linked (`provision`), what are they made of (`attributes`), what may the person do (`roles`); and what follows
+//! from leaving (`leaver`). It says what it did *not* do, and what a person should know. Looked at again after its
+//! actions were applied it either needs more or has nothing left: proving and doing are one function, as in
+//! [`super::plan`]. [`check`] is a second, independent look.
+//!
+//! Nothing is ever taken away on what was not read: groups that are unread, properties that were not told and accounts
+//! that were not found hold the part that depends on them.
+
+mod attributes;
+pub mod check;
+pub mod explain;
+mod leaver;
+mod provision;
+mod roles;
+mod scope;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::action::sync::SyncAction;
+use crate::clock::Timestamp;
+use crate::policy::Policy;
+use crate::snapshot::sync::{Groups, Remembered, SyncSnapshot};
+
+/// What follows from one look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncPlan {
+    /// In the order in which they must be applied.
+    pub actions: Vec<SyncAction>,
+    /// What was not done, and why; one sentence each.
+    pub held: Vec<String>,
+    /// What is to be remembered before the actions are applied, and once nothing is left; `None`: nothing about this
+    /// person, what was remembered is dropped.
+    pub remembered: Option<Remembered>,
+    pub next: Next,
+}
+
+/// What comes after this look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing is left once the actions are applied and read back.
+    Settled,
+    /// The decision needs more than was read: read everything and ask again.
+    ReadWhole,
+    /// Entra may not have caught up with its own news: look again after this long.
+    Again(Duration),
+    /// The accounts of a leaver are gone: the case that locked them is over.
+    CloseCase,
+}
+
+/// Decides. Same input, same plan.
+pub fn plan(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPlan {
+    match scope::of(snapshot, policy, now) {
+        scope::Scope::Leave { why, next } => SyncPlan::nothing(snapshot, why, next),
+        scope::Scope::Gone(case) => leaver::plan(snapshot, policy, case, now),
+        scope::Scope::Out { why } => keep_or_take(snapshot, policy, why),
+        scope::Scope::In => keep_in_step(snapshot, policy),
+    }
+}
+
+/// Somebody who is to be kept in step.
+fn keep_in_step(snapshot: &SyncSnapshot, policy: &Policy) -> SyncPlan {
+    let mut draft = Draft::of(snapshot);
+    if let Groups::Known(groups) = &snapshot.groups {
+        draft.remembered.groups = policy.groups().intersection(groups).copied().collect();
+    }
+    provision::plan(snapshot, policy, &mut draft);
+    for account in snapshot.accounts.values() {
+        if policy.protected.accounts.contains(&account.id) {
+            draft.hold(format!("{} is protected: it is kept as it is", account.id));
+            continue;
+        }
+        attributes::plan(snapshot, policy, account, &mut draft);
+        roles::plan(snapshot, policy, account, &mut draft);
+    }
+    provision::mails(snapshot, policy, &mut draft);
+    draft.finish(snapshot)
+}
+
+/// Somebody outside keeps what is there, except what we have given: that is taken back, once.
+fn keep_or_take(snapshot: &SyncSnapshot, policy: &Policy, why: String) -> SyncPlan {
+    let ours = snapshot.remembered.as_ref().is_some_and(|remembered| !remembered.proven.is_empty());
+    if !ours {
+        return SyncPlan { remembered: None, ..SyncPlan::nothing(snapshot, why, Next::Settled) };
+    }
+    let mut draft = Draft::of(snapshot);
+    draft.remembered.groups = BTreeSet::new();
+    draft.held.push(why);
+    for account in snapshot.accounts.values().filter(|a| !policy.protected.accounts.contains(&a.id)) {
+        roles::take_back(snapshot, policy, account, &mut draft);
+    }
+    let forget = draft.actions.is_empty() && draft.next == Next::Settled;
+    let plan = draft.finish(snapshot);
+    if forget { SyncPlan { remembered: None, ..plan } } else { plan }
+}
+
+/// A plan that is being written.
+struct Draft {
+    actions: Vec<SyncAction>,
+    held: Vec<String>,
+    findings: BTreeSet<String>,
+    remembered: Remembered,
+    next: Next,
+}
+
+impl Draft {
+    fn of(snapshot: &SyncSnapshot) -> Draft {
+        let mut remembered = snapshot.remembered.clone().unwrap_or_else(|| Remembered::new(snapshot.subject));
+        remembered.look_at = None;
+        remembered.proven.retain(|account, _| snapshot.accounts.contains_key(account));
+        Draft {
+            actions: Vec::new(),
+            held: Vec::new(),
+            findings: BTreeSet::new(),
+            remembered,
+            next: Next::Settled,
+        }
+    }
+
+    fn hold(&mut self, why: String) {
+        self.held.push(why);
+    }
+
+    /// Held, and worth a person's attention beyond this look.
+    fn find(&mut self, what: String) {
+        self.findings.insert(what.clone());
+        self.held.push(what);
+    }
+
+    fn need_whole(&mut self) {
+        self.next = Next::ReadWhole;
+    }
+
+    fn finish(mut self, snapshot: &SyncSnapshot) -> SyncPlan {
+        if self.next == Next::ReadWhole {
+            // Half a picture decides nothing.
+            self.actions.clear();
+            let remembered = snapshot.remembered.clone();
+            return SyncPlan { actions: self.actions, held: self.held, remembered, next: self.next };
+        }
+        self.remembered.findings = self.findings;
+        // Somebody without an account of whom there is nothing to say needs no row.
+        let blank = Remembered { groups: BTreeSet::new(), ..self.remembered.clone() };
+        let worth = !snapshot.accounts.is_empty() || blank != Remembered::new(snapshot.subject);
+        SyncPlan {
+            actions: self.actions,
+            held: self.held,
+            remembered: worth.then_some(self.remembered),
+            next: self.next,
+        }
+    }
+}
+
+impl SyncPlan {
+    fn nothing(snapshot: &SyncSnapshot, why: String, next: Next) -> SyncPlan {
+        SyncPlan { actions: Vec::new(), held: vec![why], remembered: snapshot.remembered.clone(), next }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What an account is made of: every attribute that the policy owns, cleared ones included. Nothing else is touched.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Draft;
+use crate::action::sync::SyncAction;
+use crate::policy::Policy;
+use crate::policy::mapping::Mapped;
+use crate::policy::sync::{RootField, Target};
+use crate::snapshot::sync::{AccountKind, Groups, Holding, RootWritable, SyncSnapshot};
+
+/// The longest metadata value, as JSON (Auth0, Metadata Field Names and Data Types, advises this size).
+const VALUE_BYTES_MAX: usize = 2048;
+/// The largest profile that Auth0 supports; larger writes pass today and are logged as `wum` (same page).
+const PROFILE_BYTES_MAX: usize = 10 * 1024;
+
+/// Changes of one account, in one write.
+pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, account: &Holding, draft: &mut Draft) {
+    let mut values = BTreeMap::new();
+    for (target, wanted) in wanted(snapshot, policy, draft) {
+        if let Some(why) = unwritable(&target, wanted.as_ref(), account) {
+            draft.find(why);
+        } else if differs(&target, wanted.as_ref(), account) {
+            values.insert(target, wanted);
+        }
+    }
+    if values.is_empty() {
+        return;
+    }
+    if let Some(bytes) = too_large_after(&values, account) {
+        draft.find(format!(
+            "{}: its profile would be {bytes} bytes, Auth0 supports {PROFILE_BYTES_MAX}; attributes are kept as they are",
+            account.id
+        ));
+        return;
+    }
+    draft.actions.push(SyncAction::SetAttributes { account: account.id.clone(), values });
+}
+
+/// What each target should hold; `None` is "nothing". Targets that cannot be decided are left out and said.
+pub(super) fn wanted(
+    snapshot: &SyncSnapshot,
+    policy: &Policy,
+    draft: &mut Draft,
+) -> BTreeMap<Target, Option<Value>> {
+    let mut wanted = BTreeMap::new();
+    for attribute in &policy.attributes {
+        let to = &attribute.to;
+        match attribute.from.evaluate(&snapshot.profile.0, &policy.tables) {
+            Mapped::Value(value) => match misfit(to, &value) {
+                Some(why) => draft.find(why),
+                None => {
+                    wanted.insert(to.clone(), Some(value));
+                }
+            },
+            Mapped::Clear => {
+                wanted.insert(to.clone(), None);
+            }
+            Mapped::NotTold(properties) => {
+                draft.find(format!("{to} is kept: Graph does not tell {}", properties.join(", ")));
+            }
+            Mapped::Failed(why) => draft.find(format!("{to} is kept: its expression fails here ({why})")),
+        }
+    }
+    if let Some(key) = &policy.mfa.metadata_key {
+        let to = Target::AppMetadata(key.clone());
+        match &snapshot.groups {
+            Groups::Known(groups) => {
+                wanted.insert(to, policy.mfa.rule().holds(groups).then_some(Value::Bool(true)));
+            }
+            Groups::Unread(why) => draft.hold(format!("{to} is kept, groups were not read: {why}")),
+        }
+    }
+    wanted
+}
+
+/// A value that the target cannot take, whoever the account is.
+fn misfit(to: &Target, value: &Value) -> Option<String> {
+    match (to, value) {
+        (Target::Root(field), Value::String(text)) => {
+            let chars = text.chars().count();
+            let most = field.chars_max();
+            (chars > most)
+                .then(|| format!("{to} is kept: the value has {chars} characters, at most {most} fit"))
+        }
+        (Target::Root(_), _) => Some(format!("{to} is kept: the value is no text")),
+        (Target::AppMetadata(_) | Target::UserMetadata(_), value) => {
+            let bytes = value.to_string().len();
+            (bytes > VALUE_BYTES_MAX)
+                .then(|| format!("{to} is kept: the value has {bytes} bytes, at most {VALUE_BYTES_MAX} fit"))
+        }
+    }
+}
+
+/// Root attributes of an enterprise account are Auth0's while it synchronises them at each login; an e-mail address can
+/// be written in a database only (Management API v2, `PATCH /users/{id}`).
+fn unwritable(to: &Target, wanted: Option<&Value>, account: &Holding) -> Option<String> {
+    let Target::Root(field) = to else { return None };
+    let id = &account.id;
+    match (&account.kind, field) {
+        (AccountKind::Database { .. }, RootField::Email) if wanted.is_none() => {
+            Some(format!("email of {id} is kept: an address cannot be cleared"))
+        }
+        (AccountKind::Database { .. }, _) => None,
+        (_, RootField::Email) => {
+            Some(format!("email of {id} is kept: only a database account's can be written"))
+        }
+        (AccountKind::Enterprise { root: RootWritable::Yes }, _) => None,
+        (AccountKind::Enterprise { root: RootWritable::No }, _) => Some(format!(
+            "{to} of {id} is kept: the connection overwrites it at each login (set_user_root_attributes)"
+        )),
+        (AccountKind::Enterprise { root: RootWritable::NotTold }, _) => {
+            Some(format!("{to} of {id} is kept: whether the connection lets it be written was not read"))
+        }
+        (AccountKind::Other, _) => Some(format!("{to} of {id} is kept: its identity provider owns it")),
+    }
+}
+
+/// What the account holds now; absent and null are the same.
+pub(super) fn current(to: &Target, account: &Holding) -> Option<Value> {
+    let held = match to {
+        Target::Root(RootField::Email) => account.email.clone().map(Value::String),
+        Target::Root(field) => account.root.get(field).cloned().map(Value::String),
+        Target::AppMetadata(key) => account.app_metadata.get(key).cloned(),
+        Target::UserMetadata(key) => account.user_metadata.get(key).cloned(),
+    };
+    held.filter(|value| !value.is_null())
+}
+
+fn differs(to: &Target, wanted: Option<&Value>, account: &Holding) -> bool {
+    let now = current(to, account);
+    match (to, &now, wanted) {
+        // Database addresses are kept in lower case.
+        (Target::Root(RootField::Email), Some(Value::String(now)), Some(Value::String(wanted))) => {
+            !now.eq_ignore_ascii_case(wanted)
+        }
+        _ => now.as_ref() != wanted,
+    }
+}
+
+/// The size of both metadata after the write, when it grows past what is supported; a write that only shrinks passes.
+fn too_large_after(values: &BTreeMap<Target, Option<Value>>, account: &Holding) -> Option<usize> {
+    let (mut app, mut user) = (account.app_metadata.clone(), account.user_metadata.clone());
+    for (target, value) in values {
+        let (map, key) = match target {
+            Target::Root(_) => continue,
+            Target::AppMetadata(key) => (&mut app, key),
+            Target::UserMetadata(key) => (&mut user, key),
+        };
+        match value {
+            Some(value) => map.insert(key.clone(), value.clone()),
+            None => map.remove(key),
+        };
+    }
+    let bytes = |app, user| Value::Object(app).to_string().len() + Value::Object(user).to_string().len();
+    let before = bytes(account.app_metadata.clone(), account.user_metadata.clone());
+    let after = bytes(app, user);
+    (after > PROFILE_BYTES_MAX && after > before).then_some(after)
+}

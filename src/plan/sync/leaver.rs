@@ -1,0 +1,48 @@
+//! Leavers: locked at once by containment, kept for the grace, then deleted where the policy says so.
+//!
+//! The grace counts from the case that locked the accounts, so nothing is deleted that was not locked before, and a
+//! release of that case also takes the deletion back.
+
+use super::{Draft, Next, SyncPlan};
+use crate::action::sync::SyncAction;
+use crate::clock::{self, Timestamp};
+use crate::policy::Policy;
+use crate::policy::sync::Delete;
+use crate::snapshot::sync::{OpenCase, SyncSnapshot};
+use crate::snapshot::{AccountsSeen, Directory};
+
+pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, case: OpenCase, now: Timestamp) -> SyncPlan {
+    let mut draft = Draft::of(snapshot);
+    let over_at = clock::after(case.opened_at, policy.leavers.grace());
+    let purged = snapshot.directory == Directory::Missing;
+    let due = match policy.leavers.delete {
+        Delete::Never => {
+            draft.hold(format!("deleted in Entra, locked by {}: the policy keeps the accounts", case.id));
+            return draft.finish(snapshot);
+        }
+        Delete::AfterGrace => now >= over_at,
+        Delete::AfterGraceOrPurge => purged || now >= over_at,
+    };
+    if !due {
+        draft.hold(format!("deleted in Entra, locked by {}: accounts are kept until {over_at:.0}", case.id));
+        draft.remembered.look_at = Some(over_at);
+        return draft.finish(snapshot);
+    }
+    if snapshot.accounts_seen != AccountsSeen::All {
+        draft.need_whole();
+        return draft.finish(snapshot);
+    }
+    let because = if purged { "purged in Entra" } else { "deleted in Entra, the grace is over" };
+    for account in snapshot.accounts.keys() {
+        if policy.protected.accounts.contains(account) {
+            draft.find(format!("{account} is protected: it is not deleted with its person"));
+            continue;
+        }
+        draft.actions.push(SyncAction::Delete { account: account.clone(), because: because.to_owned() });
+    }
+    if draft.actions.is_empty() {
+        let plan = draft.finish(snapshot);
+        return SyncPlan { remembered: None, next: Next::CloseCase, ..plan };
+    }
+    draft.finish(snapshot)
+}

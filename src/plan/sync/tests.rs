@@ -1,0 +1,8 @@
+//! Plans for the directory, as they are printed. Each test builds the picture in a line or two.
+
+mod attributes;
+mod joiner;
+mod leaver;
+mod restraint;
+mod roles;
+mod scene;

@@ -1,0 +1,91 @@
+//! Joiners: accounts made, look-alikes shown or linked, mails.
+
+use super::scene::{Scene, account, adele};
+use crate::plan::sync::Next;
+use crate::snapshot::AccountsSeen;
+use crate::snapshot::sync::{Depth, LookAlike, Mail};
+
+fn newcomer(policy: &str) -> Scene {
+    let mut scene = adele().policy(policy);
+    scene.snapshot.accounts.clear();
+    scene
+}
+
+fn look_alike(scene: &mut Scene, id: &str, verified: bool) {
+    let other =
+        LookAlike { id: account(id), is_database: id.starts_with("auth0|"), email_verified: verified };
+    scene.snapshot.look_alikes.insert(account(id), other);
+}
+
+const SCIM: &str = "[provision]\nmethod = \"scim\"\n";
+const DATABASE: &str =
+    "[provision]\nmethod = \"database\"\nconnection = \"Users\"\npassword_mail = \"yes\"\n";
+
+#[test]
+fn each_way_of_the_policy() {
+    insta::assert_snapshot!(newcomer("").printed(), @"held: no account yet: Auth0 makes it at the first login");
+    insta::assert_snapshot!(newcomer(SCIM).printed(), @"Provision 00000000-0000-0000-0000-0000000000ad by SCIM");
+    insta::assert_snapshot!(newcomer(DATABASE).printed(), @"Provision 00000000-0000-0000-0000-0000000000ad in Users");
+}
+
+#[test]
+fn nothing_is_made_before_everything_was_searched() {
+    let mut scene = newcomer(SCIM);
+    scene.snapshot.depth = Depth::Known;
+    assert_eq!(scene.plan().next, Next::ReadWhole);
+    scene.snapshot.depth = Depth::Full;
+    scene.snapshot.accounts_seen = AccountsSeen::LinkedOnly("the search failed".into());
+    let plan = scene.plan();
+    assert!(plan.actions.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn the_password_link_is_owed_before_the_account_is_made_and_mailed_once() {
+    let scene = newcomer(DATABASE);
+    assert_eq!(scene.plan().remembered.unwrap().password_mail, Mail::Owed);
+    let made = scene.applied();
+    assert!(made.printed().contains("Have Auth0 mail a change-password link"), "{}", made.printed());
+    assert_eq!(made.settled().printed(), "");
+}
+
+#[test]
+fn the_same_address_is_shown_and_never_merged_by_itself() {
+    let mut scene = adele();
+    look_alike(&mut scene, "auth0|other", true);
+    assert!(scene.printed().contains("held: auth0|other has the same e-mail address and is not linked"));
+    let mut scene = newcomer(DATABASE);
+    look_alike(&mut scene, "auth0|other", true);
+    insta::assert_snapshot!(scene.printed(), @"
+    held: auth0|other has the same e-mail address and is not linked
+    held: no account is made: auth0|other has the e-mail address
+    ");
+}
+
+#[test]
+fn a_verified_database_twin_is_linked_where_the_policy_says_so() {
+    let link = "[provision]\nlink = \"verified-email\"\n";
+    let mut scene = adele().policy(link);
+    look_alike(&mut scene, "auth0|other", true);
+    insta::assert_snapshot!(scene.printed(), @"Link auth0|other into waad|adele");
+    look_alike(&mut scene, "auth0|third", true);
+    insta::assert_snapshot!(scene.printed(), @"held: several accounts could be linked, none is: auth0|other, auth0|third");
+    let mut scene = adele().policy(link);
+    look_alike(&mut scene, "auth0|unproven", false);
+    look_alike(&mut scene, "google-oauth2|1", true);
+    assert!(scene.plan().actions.is_empty());
+    let mut scene = adele().policy(link);
+    look_alike(&mut scene, "auth0|other", true);
+    scene.snapshot.accounts.get_mut(&account("waad|adele")).unwrap().email_verified = false;
+    assert!(scene.plan().actions.is_empty(), "verified on one side only");
+}
+
+#[test]
+fn a_requirement_is_a_flag_and_an_enrolment_mail_comes_once() {
+    let policy = "[mfa]\nmetadata_key = \"mfa_required\"\nenrolment_mail = \"yes\"\n";
+    let scene = adele().policy(policy);
+    insta::assert_snapshot!(scene.printed(), @"
+    Set app_metadata.mfa_required of waad|adele
+    Have Auth0 mail an MFA enrolment ticket to waad|adele
+    ");
+    assert_eq!(scene.settled().printed(), "");
+}

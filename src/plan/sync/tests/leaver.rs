@@ -1,0 +1,72 @@
+//! Leavers: kept for the grace, deleted after it, restored.
+
+use super::scene::{adele, at};
+use crate::plan::sync::Next;
+use crate::snapshot::Directory;
+use crate::snapshot::sync::CaseAbout::{DeletionVerified, Other};
+
+const DELETES: &str = "[leavers]\ndelete = \"after-grace\"\ngrace_days = 10\n";
+const PURGES: &str = "[leavers]\ndelete = \"after-grace-or-purge\"\ngrace_days = 10\n";
+
+fn gone(scene: super::scene::Scene) -> super::scene::Scene {
+    let mut scene = scene;
+    let Directory::Present(person) = scene.snapshot.directory else { panic!() };
+    scene.snapshot.directory = Directory::SoftDeleted(person);
+    scene
+}
+
+#[test]
+fn a_deleted_person_is_kept_for_the_grace_and_looked_at_when_it_is_over() {
+    let mut scene = gone(adele().policy(DELETES)).case(DeletionVerified, "2026-03-01T08:00:00Z");
+    let plan = scene.plan();
+    assert!(plan.actions.is_empty());
+    assert_eq!(plan.remembered.unwrap().look_at, Some(at("2026-03-11T08:00:00Z")));
+    scene.now = at("2026-03-11T08:00:00Z");
+    insta::assert_snapshot!(scene.printed(), @"Delete waad|adele (deleted in Entra, the grace is over)");
+    let over = scene.applied();
+    assert_eq!(over.plan().next, Next::CloseCase);
+    assert_eq!(over.plan().remembered, None);
+}
+
+#[test]
+fn a_purge_ends_the_grace_only_where_the_policy_says_so() {
+    let mut scene = gone(adele().policy(DELETES)).case(DeletionVerified, "2026-03-01T08:00:00Z");
+    scene.snapshot.directory = Directory::Missing;
+    assert!(scene.plan().actions.is_empty());
+    let scene = scene.policy(PURGES);
+    insta::assert_snapshot!(scene.printed(), @"Delete waad|adele (purged in Entra)");
+}
+
+#[test]
+fn nothing_is_deleted_that_was_not_locked_first() {
+    let mut scene = gone(adele().policy(PURGES));
+    scene.snapshot.directory = Directory::Missing;
+    assert!(scene.plan().actions.is_empty());
+    let scene = scene.case(Other, "2020-01-01T00:00:00Z");
+    assert!(scene.plan().actions.is_empty());
+}
+
+#[test]
+fn the_default_keeps_leavers_for_ever() {
+    let scene = gone(adele()).case(DeletionVerified, "2020-01-01T00:00:00Z");
+    assert!(scene.plan().actions.is_empty());
+}
+
+#[test]
+fn a_restored_person_is_kept_in_step_once_the_case_is_released() {
+    let scene = adele().case(DeletionVerified, "2026-03-01T08:00:00Z");
+    assert!(scene.printed().contains("kept in step again after its release"));
+}
+
+#[test]
+fn missing_is_not_gone_and_asked_again_for_a_while() {
+    let mut scene = adele().settled();
+    scene.snapshot.directory = Directory::Missing;
+    let early = scene.plan();
+    assert!(early.actions.is_empty());
+    assert!(matches!(early.next, Next::Again(_)));
+    scene.now = at("2026-03-02T08:03:00Z");
+    let late = scene.plan();
+    assert_eq!((late.actions.len(), late.next), (0, Next::Settled));
+    assert_eq!(late.remembered, scene.snapshot.remembered, "what is known of a person stays known");
+}
