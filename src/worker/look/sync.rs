@@ -1,55 +1,418 @@
-//! The sync lane's look: it reads, keeps the link index warm, and hands whoever must be contained to the contain lane.
+//! The look of the sync and bulk lanes: keep one person in step, and hand whoever must be contained to the contain lane.
+//!
+//! It has no writer that locks or releases. Rounds of plan, check, write down, apply, until the plan has nothing left:
+//! the round after a write is its read-back, and an answer that shows the account as it is now is one. What was decided
+//! is in the audit before it is done; if the store cannot be written, nothing is done.
 
-use super::super::observe::{Heard, Observed, observe};
-use super::{Looker, Scope, Trouble, Verdict};
-use crate::case::Means;
-use crate::event::{About, Event, EventId, EventKind, Subject};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::picture::{self, Known, Picture};
+use super::super::record::sync as record;
+use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
+use crate::action::Outcome;
+use crate::action::sync::SyncAction;
+use crate::apply::sync::{self as apply, Applied, Told};
+use crate::audit::Entry;
+use crate::case::{AccountId, CaseState};
+use crate::clock;
+use crate::event::{About, Event, EventId, EventKind, Source, Subject, SweepDepth};
 use crate::plan;
+use crate::plan::sync::check::check;
+use crate::plan::sync::{Next, SyncPlan};
+use crate::policy::Policy;
 use crate::queue;
+use crate::retry::WhatNow;
+use crate::snapshot::sync::{Depth, Groups, Mail, Remembered};
+use crate::snapshot::{Access, Account, AccountsSeen, Blocked, Directory, Enabled, RiskView, Snapshot};
+use crate::store::{self, SavePerson};
 
-pub(super) async fn look(looker: &Looker, subject: Subject, asks: &[Event]) -> Verdict {
-    match try_look(looker, subject, asks).await {
-        Ok(()) => Verdict::Done,
+/// Rounds of one look. Four are usual for a joiner (read, make, fill, done).
+const ROUNDS_MAX: u32 = 10;
+/// How soon to look again when the tenant's catalogue was stale.
+const STALE_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
+    let _turn = looker.turns.take(subject).await;
+    match Look::begin(looker, subject, asks).await {
+        Ok(look) => look.run().await.unwrap_or_else(|trouble| looker.later(&trouble)),
         Err(trouble) => looker.later(&trouble),
     }
 }
 
-async fn try_look(looker: &Looker, subject: Subject, asks: &[Event]) -> Result<(), Trouble> {
-    let store = &looker.deps.store;
-    let from_store = |error| Trouble::from_store(&error);
-    let case = store.open_case(subject).await.map_err(from_store)?;
-    let mut heard = Heard::default();
-    let observed = observe(looker, subject, asks, case.as_ref(), Means::RevokeAccess, &mut heard).await;
-    let observed = observed.map_err(from_store)?;
-    let Observed { snapshot, auth0, graph } = observed;
-    if let Some(trouble) = graph {
-        return Err(trouble);
-    }
-    let policy = looker.deps.policy.borrow().clone();
-    let wants = plan::plan(&snapshot, &policy, looker.deps.clock.now()).case.is_some();
-    if wants || case.is_some() {
-        return escalate(looker, subject, asks).await;
-    }
-    if !snapshot.accounts.is_empty() {
-        let accounts = snapshot.accounts.into_keys().collect();
-        store.add_links(subject, accounts).await.map_err(from_store)?;
-    }
-    auth0.map_or(Ok(()), Err)
+/// One person on the way through the rounds.
+struct Look<'a> {
+    looker: &'a Looker,
+    subject: Subject,
+    asks: Vec<Event>,
+    policy: Arc<Policy>,
+    known: Known,
+    picture: Picture,
+    /// What was done and is not in the audit yet.
+    unwritten: Vec<Entry>,
+    /// What Auth0 refused in this look; not tried again before the next.
+    refused: BTreeSet<String>,
+    has_provisioned: bool,
 }
 
-async fn escalate(looker: &Looker, subject: Subject, asks: &[Event]) -> Result<(), Trouble> {
-    let Some(first) = asks.first() else { return Ok(()) };
-    let event = Event {
-        id: EventId::new(),
-        source: first.source,
-        about: About::Person(subject),
-        kind: EventKind::Escalated,
-        signal_at: first.signal_at,
-        received_at: first.received_at,
-    };
-    looker.deps.queue.enqueue(&[event]).await.map_err(|error: queue::Error| Trouble {
-        why: error.to_string(),
-        now: error.what_now(),
-        scope: Scope::Everybody,
-    })
+impl<'a> Look<'a> {
+    async fn begin(looker: &'a Looker, subject: Subject, asks: Vec<Event>) -> Result<Look<'a>, Trouble> {
+        let policy = looker.deps.policy.borrow().clone();
+        let known = known(looker, subject).await.map_err(|error| Trouble::from_store(&error))?;
+        let depth = depth(&asks, &known, &policy);
+        let asked_at = asks.iter().map(|ask| ask.received_at).min().unwrap_or(looker.deps.clock.now());
+        let mut picture = picture::read(looker, subject, &policy, &known, depth, asked_at).await?;
+        picture.snapshot.means = looker.means();
+        let (unwritten, refused) = (Vec::new(), BTreeSet::new());
+        Ok(Look {
+            looker,
+            subject,
+            asks,
+            policy,
+            known,
+            picture,
+            unwritten,
+            refused,
+            has_provisioned: false,
+        })
+    }
+
+    async fn run(mut self) -> Result<Verdict, Trouble> {
+        if self.must_be_contained() {
+            return self.escalate().await;
+        }
+        if !self.policy.manages_directory() {
+            return self.keep_links().await;
+        }
+        for _ in 0..ROUNDS_MAX {
+            if let Some(verdict) = self.round().await? {
+                return Ok(verdict);
+            }
+        }
+        let why = format!("not settled after {ROUNDS_MAX} rounds");
+        Err(Trouble { why, now: WhatNow::BackOff, scope: Scope::Person })
+    }
+
+    async fn round(&mut self) -> Result<Option<Verdict>, Trouble> {
+        let now = self.looker.deps.clock.now();
+        let mut plan = plan::sync::plan(&self.picture.snapshot, &self.policy, now);
+        if plan.next == Next::ReadWhole {
+            picture::widen(self.looker, &self.policy, &self.known, &mut self.picture).await?;
+            return Ok(None);
+        }
+        plan.actions.retain(|action| !self.refused.contains(&action.sentence()));
+        let checked = match check(&plan, &self.picture.snapshot, &self.policy, now) {
+            Ok(checked) => checked,
+            Err(refused) => {
+                tracing::error!(subject.id = %self.subject, "{refused}");
+                return Ok(Some(Verdict::Dead { why: refused.to_string() }));
+            }
+        };
+        let Hands::Keeper(keeper) = &self.looker.hands else { return self.end(plan).await.map(Some) };
+        if plan.actions.is_empty() {
+            return self.end(plan).await.map(Some);
+        }
+        self.write_down(&plan).await?;
+        let applied = apply::apply(keeper, checked).await;
+        self.take_outcomes(applied).await?;
+        Ok(None)
+    }
+
+    /// The decision, and what it makes owed, are on record before anything is done.
+    async fn write_down(&mut self, plan: &SyncPlan) -> Result<(), Trouble> {
+        let now = self.looker.deps.clock.now();
+        self.unwritten.extend(record::decided(plan, &self.asks, self.subject, now));
+        self.picture.snapshot.remembered = plan.remembered.clone();
+        let remembered = plan.remembered.clone().unwrap_or_else(|| Remembered::new(self.subject));
+        self.save(remembered, Vec::new()).await
+    }
+
+    async fn take_outcomes(&mut self, applied: Vec<Applied>) -> Result<(), Trouble> {
+        let now = self.looker.deps.clock.now();
+        self.unwritten.extend(record::applied(&applied, &self.asks, self.subject, now));
+        let mut trouble = None;
+        for done in applied {
+            if let Some(found) = self.take_outcome(done).await? {
+                trouble = Some(found);
+            }
+        }
+        let Some(trouble) = trouble else {
+            return picture::complete(self.looker, &self.policy, &mut self.picture.snapshot).await;
+        };
+        let remembered = self.picture.snapshot.remembered.clone();
+        self.save(remembered.unwrap_or_else(|| Remembered::new(self.subject)), Vec::new()).await?;
+        Err(trouble)
+    }
+
+    async fn take_outcome(&mut self, done: Applied) -> Result<Option<Trouble>, Trouble> {
+        let Applied { action, outcome, told } = done;
+        match (&outcome, told) {
+            (_, Told::Stale) => {
+                self.looker.auth0.forget_tenant();
+                let at = clock::after(self.looker.deps.clock.now(), STALE_AGAIN);
+                let why = format!("{}: the role or organization is gone", action.sentence());
+                return Ok(Some(Trouble { why, now: WhatNow::RetryAt(at), scope: Scope::Person }));
+            }
+            (Outcome::Accepted, Told::Holding(holding)) => self.replace(*holding),
+            (Outcome::Accepted, Told::Account(id)) => self.add_made(&id).await?,
+            (Outcome::Accepted, Told::Nothing) => self.after(&action),
+            (Outcome::AccountGone | Outcome::Unknown(_), _) => self.read_anew(action.account()).await?,
+            (Outcome::NotInPlan, _) => match &action {
+                SyncAction::EndAccess { means, .. } if means.next().is_some() => {
+                    self.looker.learn_refusal_of(*means);
+                    self.picture.snapshot.means = self.looker.means();
+                }
+                _ => drop(self.refused.insert(action.sentence())),
+            },
+            (Outcome::Failed { why, now: WhatNow::GiveUp }, _) => {
+                tracing::warn!(subject.id = %self.subject, "Auth0 refused a change: {why}");
+                self.refused.insert(action.sentence());
+            }
+            (Outcome::Failed { why, now }, _) => {
+                return Ok(Some(Trouble::from_action(why.clone(), *now)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The answer of a write shows the account as it is; roles and organizations are not in it.
+    fn replace(&mut self, mut holding: crate::snapshot::sync::Holding) {
+        if let Some(before) = self.picture.snapshot.accounts.get_mut(&holding.id) {
+            (holding.roles, holding.organizations) = (before.roles.take(), before.organizations.take());
+            *before = holding;
+        }
+    }
+
+    async fn add_made(&mut self, id: &AccountId) -> Result<(), Trouble> {
+        self.has_provisioned = true;
+        self.read_anew(Some(id)).await
+    }
+
+    /// What the next round must not take from memory.
+    fn after(&mut self, action: &SyncAction) {
+        let snapshot = &mut self.picture.snapshot;
+        let remembered = snapshot.remembered.as_mut();
+        match action {
+            SyncAction::EndAccess { account, .. } => {
+                remembered.map(|remembered| remembered.proven.remove(account));
+            }
+            SyncAction::MailPasswordLink { .. } => {
+                remembered.into_iter().for_each(|remembered| remembered.password_mail = Mail::Sent);
+            }
+            SyncAction::MailEnrolment { .. } => {
+                remembered.into_iter().for_each(|remembered| remembered.enrolment_mail = Mail::Sent);
+            }
+            SyncAction::Delete { account, .. } => {
+                snapshot.accounts.remove(account);
+                self.picture.gone_links.insert(account.clone());
+            }
+            SyncAction::Link { secondary, primary } => {
+                snapshot.look_alikes.remove(secondary);
+                self.picture.gone_links.insert(secondary.clone());
+                if let Some(holding) = snapshot.accounts.get_mut(primary) {
+                    holding.absorbed.insert(secondary.clone());
+                }
+            }
+            other => {
+                if let Some(holding) = other.account().and_then(|id| snapshot.accounts.get_mut(id)) {
+                    (holding.roles, holding.organizations) = (None, None);
+                }
+            }
+        }
+    }
+
+    async fn read_anew(&mut self, id: Option<&AccountId>) -> Result<(), Trouble> {
+        let Some(id) = id else {
+            // Whether an account was made is not known: look for it.
+            return picture::widen(self.looker, &self.policy, &self.known, &mut self.picture).await;
+        };
+        match picture::holding(self.looker, id).await? {
+            Some(holding) => drop(self.picture.snapshot.accounts.insert(id.clone(), holding)),
+            None => {
+                self.picture.snapshot.accounts.remove(id);
+                self.picture.gone_links.insert(id.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is left to do, or nothing may be done: what is known is remembered.
+    async fn end(&mut self, plan: SyncPlan) -> Result<Verdict, Trouble> {
+        let now = self.looker.deps.clock.now();
+        let observe_only = matches!(self.looker.hands, Hands::None);
+        let next = plan.next;
+        let held_by_policy = plan.actions.iter().map(|action| format!("would {}", action.sentence()));
+        let would: BTreeSet<String> = if observe_only { held_by_policy.collect() } else { BTreeSet::new() };
+        let refused = self.refused.iter().map(|what| format!("Auth0 refused: {what}"));
+        match plan.remembered {
+            Some(mut remembered) => {
+                remembered.findings.extend(would.into_iter().chain(refused));
+                if self.picture.snapshot.depth == Depth::Full {
+                    remembered.seen_whole_at = Some(now);
+                }
+                let owed = self.pages(now);
+                self.save(remembered, owed).await?;
+            }
+            None => self.forget().await?,
+        }
+        self.then(next, now).await
+    }
+
+    async fn then(&mut self, next: Next, now: clock::Timestamp) -> Result<Verdict, Trouble> {
+        if self.has_provisioned && self.case_was_opened_meanwhile().await? {
+            return self.escalate().await;
+        }
+        match next {
+            Next::Settled | Next::ReadWhole => Ok(Verdict::Done),
+            Next::Again(after) => Ok(Verdict::Later {
+                at: clock::after(now, after),
+                counted: Counted::No,
+                why: "Entra may not have caught up with its own news".into(),
+                pause_until: None,
+            }),
+            Next::CloseCase => self.close_case().await,
+        }
+    }
+
+    /// An account that was made while a case was opened has not been seen by it.
+    async fn case_was_opened_meanwhile(&self) -> Result<bool, Trouble> {
+        let case = self.looker.deps.store.open_case(self.subject).await;
+        Ok(case.map_err(|error| Trouble::from_store(&error))?.is_some())
+    }
+
+    async fn close_case(&mut self) -> Result<Verdict, Trouble> {
+        if let Some(case) = &self.known.case {
+            let reason = "the accounts were deleted after the grace".to_owned();
+            let kind = EventKind::ReleaseRequested { by: "lockstep".into(), case: case.id, reason };
+            self.enqueue(kind, Source::Sweep).await?;
+        }
+        Ok(Verdict::Done)
+    }
+
+    async fn save(
+        &mut self,
+        remembered: Remembered,
+        owed: Vec<store::Owed>,
+    ) -> Result<(), Trouble> {
+        let links: Vec<AccountId> = self.picture.snapshot.accounts.keys().cloned().collect();
+        let save = SavePerson {
+            person: remembered,
+            audit: std::mem::take(&mut self.unwritten),
+            owed,
+            links,
+            gone_links: self.picture.gone_links.iter().cloned().collect(),
+        };
+        let is_owed = !save.owed.is_empty();
+        self.looker.deps.store.save_person(save).await.map_err(|error| Trouble::from_store(&error))?;
+        if is_owed {
+            self.looker.deps.owed.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn forget(&mut self) -> Result<(), Trouble> {
+        let entries = std::mem::take(&mut self.unwritten);
+        if self.known.remembered.is_none() && entries.is_empty() {
+            return self.keep_links().await.map(drop);
+        }
+        let forgotten = self.looker.deps.store.forget_person(self.subject, entries).await;
+        forgotten.map_err(|error| Trouble::from_store(&error))
+    }
+
+    /// A source that answers with less than it has is for a person to mend; told once an hour.
+    fn pages(&self, now: clock::Timestamp) -> Vec<store::Owed> {
+        match &self.picture.snapshot.groups {
+            Groups::Unread(why) if !self.policy.groups().is_empty() => {
+                record::groups_unread(&self.looker.deps.channels, why, now)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    async fn keep_links(&mut self) -> Result<Verdict, Trouble> {
+        let accounts: Vec<AccountId> = self.picture.snapshot.accounts.keys().cloned().collect();
+        if !accounts.is_empty() {
+            let added = self.looker.deps.store.add_links(self.subject, accounts).await;
+            added.map_err(|error| Trouble::from_store(&error))?;
+        }
+        Ok(Verdict::Done)
+    }
+
+    /// Whether containment has something to do: a case to open, or an open one that does not stand as it should.
+    fn must_be_contained(&self) -> bool {
+        let snapshot = &self.picture.snapshot;
+        let now = self.looker.deps.clock.now();
+        let Some(case) = &self.known.case else {
+            return plan::plan(&self.as_containment(), &self.policy, now).case.is_some();
+        };
+        let still_gone = match &snapshot.directory {
+            Directory::SoftDeleted(_) | Directory::Missing => true,
+            Directory::Present(person) => person.enabled == Enabled::No,
+            Directory::Unread(_) => false,
+        };
+        let all_blocked = snapshot.accounts.values().all(|account| account.blocked == Blocked::Yes);
+        !(case.state == CaseState::Verified && still_gone && all_blocked)
+    }
+
+    /// The same picture as containment sees it.
+    fn as_containment(&self) -> Snapshot {
+        let snapshot = &self.picture.snapshot;
+        let account = |id: &AccountId| {
+            let holding = &snapshot.accounts[id];
+            let (blocked, stamp) = (holding.blocked, holding.stamp.clone());
+            (id.clone(), Account { id: id.clone(), blocked, stamp, access: Access::default() })
+        };
+        Snapshot {
+            subject: self.subject,
+            asks: self.asks.clone(),
+            directory: snapshot.directory.clone(),
+            risk: RiskView::Unread("not asked".into()),
+            accounts: snapshot.accounts.keys().map(account).collect(),
+            accounts_seen: AccountsSeen::All,
+            case: None,
+            last_closed: None,
+            recent_containments: 0,
+            token_lifetime_seconds: None,
+            means: snapshot.means,
+        }
+    }
+
+    async fn escalate(&mut self) -> Result<Verdict, Trouble> {
+        let source = self.asks.first().map_or(Source::Sweep, |ask| ask.source);
+        self.enqueue(EventKind::Escalated, source).await?;
+        Ok(Verdict::Done)
+    }
+
+    async fn enqueue(&self, kind: EventKind, source: Source) -> Result<(), Trouble> {
+        let first = self.asks.first();
+        let now = self.looker.deps.clock.now();
+        let event = Event {
+            id: EventId::new(),
+            source,
+            about: About::Person(self.subject),
+            kind,
+            signal_at: first.and_then(|ask| ask.signal_at),
+            received_at: first.map_or(now, |ask| ask.received_at),
+        };
+        let enqueued = self.looker.deps.queue.enqueue(&[event]).await;
+        enqueued.map_err(|error: queue::Error| Trouble {
+            why: error.to_string(),
+            now: error.what_now(),
+            scope: Scope::Everybody,
+        })
+    }
+}
+
+async fn known(looker: &Looker, subject: Subject) -> Result<Known, store::Error> {
+    let store = &looker.deps.store;
+    let (case, links, remembered) =
+        tokio::join!(store.open_case(subject), store.links(subject), store.person(subject));
+    Ok(Known { case: case?, links: links?, remembered: remembered? })
+}
+
+/// Somebody who has never been seen whole is; so is everybody when a whole sweep asks.
+fn depth(asks: &[Event], known: &Known, policy: &Policy) -> Depth {
+    let whole = |ask: &Event| matches!(ask.kind, EventKind::Swept { depth: SweepDepth::Whole });
+    let seen_whole = known.remembered.as_ref().is_some_and(|remembered| remembered.seen_whole_at.is_some());
+    if policy.manages_directory() && (asks.iter().any(whole) || !seen_whole) { Depth::Full } else { Depth::Known }
 }

@@ -1,0 +1,192 @@
+//! Reads both sides afresh to keep one person in step, as little as the look needs.
+//!
+//! On the warm path that is one request to Graph and one to Auth0: the person's properties and groups come together, and
+//! an account that is known is read by its id. Everything else (a search for accounts, roles, organizations, look-alikes)
+//! is read when the plan asks for the whole picture.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::try_join_all;
+
+use super::look::{Looker, Scope, Trouble};
+use crate::auth0;
+use crate::case::{AccountId, Case, CaseState, Means};
+use crate::clock::Timestamp;
+use crate::event::Subject;
+use crate::policy::Policy;
+use crate::policy::sync::{Link, Method};
+use crate::snapshot::AccountsSeen;
+use crate::snapshot::sync::{
+    CaseAbout, Depth, Holding, LookAlike, OpenCase, OrganizationId, Remembered, SyncSnapshot, Tenant,
+};
+
+/// What the store knows before a look.
+pub(super) struct Known {
+    pub case: Option<Case>,
+    pub links: Vec<AccountId>,
+    pub remembered: Option<Remembered>,
+}
+
+/// What was read, and which links lead nowhere any more.
+pub(super) struct Picture {
+    pub snapshot: SyncSnapshot,
+    pub gone_links: BTreeSet<AccountId>,
+}
+
+/// Properties that are read of everybody: who they are, and what provisioning is made of.
+pub(super) fn properties(policy: &Policy) -> BTreeSet<String> {
+    policy.properties().into_iter().map(str::to_owned).collect()
+}
+
+pub(super) async fn read(
+    looker: &Looker,
+    subject: Subject,
+    policy: &Policy,
+    known: &Known,
+    depth: Depth,
+    asked_at: Timestamp,
+) -> Result<Picture, Trouble> {
+    let properties = properties(policy);
+    let (seen, tenant, accounts) = tokio::join!(
+        looker.entra.profile(subject.object, &properties),
+        tenant(looker, policy),
+        accounts(looker, subject, known, depth),
+    );
+    let seen = seen.map_err(|error| Trouble::from_graph(&error))?;
+    let tenant = tenant.map_err(|error| Trouble::from_auth0(&error))?;
+    let (accounts, gone_links) = accounts.map_err(|error| Trouble::from_auth0(&error))?;
+    let mut snapshot = SyncSnapshot {
+        subject,
+        depth,
+        directory: seen.directory,
+        profile: seen.profile,
+        groups: seen.groups,
+        accounts,
+        accounts_seen: AccountsSeen::All,
+        look_alikes: BTreeMap::new(),
+        tenant,
+        case: known.case.as_ref().map(open_case),
+        remembered: known.remembered.clone(),
+        asked_at,
+        means: Means::RevokeAccess,
+    };
+    if depth == Depth::Full {
+        complete(looker, policy, &mut snapshot).await?;
+    }
+    Ok(Picture { snapshot, gone_links })
+}
+
+/// Reads what a look without a search has left out.
+pub(super) async fn widen(
+    looker: &Looker,
+    policy: &Policy,
+    known: &Known,
+    picture: &mut Picture,
+) -> Result<(), Trouble> {
+    let subject = picture.snapshot.subject;
+    let found = accounts(looker, subject, known, Depth::Full).await;
+    let (accounts, gone_links) = found.map_err(|error| Trouble::from_auth0(&error))?;
+    picture.snapshot.depth = Depth::Full;
+    picture.snapshot.accounts = accounts;
+    picture.gone_links.extend(gone_links);
+    complete(looker, policy, &mut picture.snapshot).await
+}
+
+/// Reads roles and organizations where they are not read, and look-alikes.
+pub(super) async fn complete(
+    looker: &Looker,
+    policy: &Policy,
+    snapshot: &mut SyncSnapshot,
+) -> Result<(), Trouble> {
+    let managed: BTreeSet<OrganizationId> = snapshot.tenant.organizations.values().cloned().collect();
+    let manages = !policy.roles.is_empty() || !managed.is_empty();
+    let unread = snapshot.accounts.values_mut().filter(|holding| manages && holding.roles.is_none());
+    let read = try_join_all(unread.map(|holding| memberships(looker, holding, &managed)));
+    read.await.map_err(|error| Trouble::from_auth0(&error))?;
+    let found = look_alikes(looker, policy, snapshot).await;
+    snapshot.look_alikes = found.map_err(|error| Trouble::from_auth0(&error))?;
+    Ok(())
+}
+
+/// An account after something was written to it, or that was made.
+pub(super) async fn holding(looker: &Looker, id: &AccountId) -> Result<Option<Holding>, Trouble> {
+    looker.auth0.holding(id).await.map_err(|error| Trouble::from_auth0(&error))
+}
+
+async fn memberships(
+    looker: &Looker,
+    holding: &mut Holding,
+    managed: &BTreeSet<OrganizationId>,
+) -> Result<(), auth0::Error> {
+    let (roles, organizations) = tokio::join!(looker.auth0.roles_of(&holding.id), async {
+        match managed.is_empty() {
+            true => Ok(BTreeMap::new()),
+            false => looker.auth0.organizations_of(&holding.id, managed).await,
+        }
+    });
+    (holding.roles, holding.organizations) = (Some(roles?), Some(organizations?));
+    Ok(())
+}
+
+async fn tenant(looker: &Looker, policy: &Policy) -> Result<Tenant, auth0::Error> {
+    let in_organizations = policy.organizations.iter().flat_map(|organization| &organization.roles);
+    let roles = policy.roles.iter().chain(in_organizations).map(|rule| rule.role.clone()).collect();
+    let organizations = policy.organizations.iter().map(|rule| rule.organization.clone()).collect();
+    looker.auth0.tenant(&roles, &organizations).await
+}
+
+/// By id where they are known; searched for where everything is asked or nothing is known.
+async fn accounts(
+    looker: &Looker,
+    subject: Subject,
+    known: &Known,
+    depth: Depth,
+) -> Result<(BTreeMap<AccountId, Holding>, BTreeSet<AccountId>), auth0::Error> {
+    let mut ids: BTreeSet<AccountId> = known.links.iter().cloned().collect();
+    if depth == Depth::Full || ids.is_empty() {
+        ids.extend(looker.auth0.accounts_of(subject.object).await?);
+    }
+    let (mut found, mut gone) = (BTreeMap::new(), BTreeSet::new());
+    let read = try_join_all(ids.iter().map(|id| looker.auth0.holding(id))).await?;
+    for (id, holding) in ids.iter().zip(read) {
+        match holding {
+            Some(holding) => drop(found.insert(id.clone(), holding)),
+            None => drop(gone.insert(id.clone())),
+        }
+    }
+    for id in &gone {
+        // It may have been linked into another account, which is then the one to keep.
+        let Some(holder) = looker.auth0.holder_of(id).await? else { continue };
+        if let Some(holding) = looker.auth0.holding(&holder).await? {
+            found.insert(holder, holding);
+        }
+    }
+    Ok((found, gone))
+}
+
+async fn look_alikes(
+    looker: &Looker,
+    policy: &Policy,
+    snapshot: &SyncSnapshot,
+) -> Result<BTreeMap<AccountId, LookAlike>, auth0::Error> {
+    let matters = policy.provision.method != Method::FirstLogin || policy.provision.link != Link::Never;
+    let Some(mail) = snapshot.profile.text("mail").filter(|_| matters) else { return Ok(BTreeMap::new()) };
+    let same = looker.auth0.accounts_with_email(mail).await?;
+    let ours = |id: &AccountId| {
+        snapshot.accounts.contains_key(id)
+            || snapshot.accounts.values().any(|holding| holding.absorbed.contains(id))
+    };
+    Ok(same.into_iter().filter(|other| !ours(&other.id)).map(|other| (other.id.clone(), other)).collect())
+}
+
+fn open_case(case: &Case) -> OpenCase {
+    let verified = case.state == CaseState::Verified;
+    let about = if verified && case.is_about_deletion() { CaseAbout::DeletionVerified } else { CaseAbout::Other };
+    OpenCase { id: case.id, opened_at: case.opened_at, about }
+}
+
+impl Trouble {
+    pub(super) fn from_graph(error: &crate::entra::Error) -> Trouble {
+        Trouble { why: error.to_string(), now: error.what_now(), scope: Scope::Graph }
+    }
+}

@@ -1,0 +1,306 @@
+//! The delta sweep: what notifications have missed. Graph's delta queries tell what has changed since the last time; what
+//! they tell becomes events, and nothing is concluded from what they do not tell.
+//!
+//! The links that Graph gives are stored and replayed as they are. Where a link is no longer accepted (410,
+//! `syncStateNotFound`, seven days without a sweep), and on a schedule, everybody is swept: every user that the listing
+//! names, and everybody who is known and was not named, is looked at by id. Absence from a listing is never a deletion.
+//!
+//! A page is stored only after its events are durable, so a kill repeats a page and loses none.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::due::swept;
+use super::{Job, Wish, pause};
+use crate::clock::{self, Timestamp};
+use crate::entra::{self, Change, DeltaFrom, DeltaRow, Then, Tracked};
+use crate::event::{
+    About, Event, EventId, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Source, Subject, SweepDepth,
+};
+use crate::worker::picture;
+
+/// How often the schedule is looked at, and so how late a wished-for sweep may start.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Events that wait in the bulk lane before a sweep waits for them; they are on disk, not in memory, but not for ever.
+const BACKLOG_MAX: u64 = 20_000;
+/// Events of one enqueue: one durable write.
+const BATCH: usize = 500;
+/// Pages of one sweep; at Graph's smallest pages still millions of people.
+const PAGES_MAX: usize = 100_000;
+/// Ids of one whole sweep that are remembered, to find who is known and was not named.
+const NAMED_MAX: usize = 2_000_000;
+const STORED_PAGE: u32 = 1000;
+const USERS: &str = "sweep.users";
+const GROUPS: &str = "sweep.groups";
+const WHOLE_AT: &str = "sweep.whole_at";
+
+/// Where the sweep of the users stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Position {
+    depth: SweepDepth,
+    /// The next page, or where the next sweep begins.
+    link: String,
+    /// What the link tracks; another policy needs another link.
+    properties: BTreeSet<String>,
+}
+
+pub(super) async fn run(job: Job) {
+    let mut swept_at: Option<Timestamp> = None;
+    while !job.shutdown.is_cancelled() {
+        match due(&job, swept_at).await {
+            Ok(Some(depth)) => {
+                let started = job.deps.clock.now();
+                match sweep(&job, depth).await {
+                    Ok(()) => swept_at = Some(started),
+                    Err(why) => {
+                        tracing::warn!("the directory could not be swept: {why}");
+                        swept_at = Some(started);
+                    }
+                }
+            }
+            Ok(None) => {}
+            Err(why) => tracing::warn!("whether a sweep is due cannot be told: {why}"),
+        }
+        pause(LOOK_EVERY, &job.shutdown).await;
+    }
+}
+
+/// How deep the sweep is that is due now.
+async fn due(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Option<SweepDepth>> {
+    let (store, policy) = (&job.deps.store, job.deps.policy.borrow().clone());
+    let now = job.deps.clock.now();
+    let wished = Wish::Sweep.grant(store.as_ref()).await?;
+    if Wish::WholeSweep.grant(store.as_ref()).await? {
+        return Ok(Some(SweepDepth::Whole));
+    }
+    let whole_at = store.note(WHOLE_AT).await?.and_then(|text| text.parse::<Timestamp>().ok());
+    let whole_every = Duration::from_secs(u64::from(policy.sweep.whole_every_hours) * 3600);
+    if policy.manages_directory() && whole_at.is_none_or(|at| clock::elapsed(at, now) >= whole_every) {
+        return Ok(Some(SweepDepth::Whole));
+    }
+    let every = Duration::from_secs(u64::from(policy.sweep.every_seconds));
+    let due = wished || swept_at.is_none_or(|at| clock::elapsed(at, now) >= every);
+    Ok(due.then_some(SweepDepth::Changed))
+}
+
+async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
+    let properties = picture::properties(&job.deps.policy.borrow());
+    let stored = job.deps.store.note(USERS).await?;
+    let position: Option<Position> = stored.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let position = position.filter(|position| position.properties == properties);
+    let users = Users { job, properties };
+    let resync = match (position, depth) {
+        // A whole sweep that was cut off goes on; whom its first part named is not known any more.
+        (Some(at), _) if at.depth == SweepDepth::Whole => {
+            users.whole(DeltaFrom::Link(at.link), &mut Named::Unknown).await?
+        }
+        (Some(at), SweepDepth::Changed) => match groups(job).await? {
+            Some(_) => Some(Restart(None)),
+            None => users.changes(at.link).await?,
+        },
+        (_, SweepDepth::Whole) | (None, _) => Some(Restart(None)),
+    };
+    let Some(Restart(link)) = resync else { return Ok(()) };
+    tracing::info!("everybody is swept");
+    // From now on: whoever changes group meanwhile is found by it, and who is in which group is read with every person.
+    groups_from_now(job).await?;
+    let from = link.map_or(DeltaFrom::Start, DeltaFrom::Link);
+    match users.whole(from, &mut Named::Those(HashSet::new())).await? {
+        None => Ok(()),
+        Some(Restart(_)) => anyhow::bail!("Graph asks for a new start in the middle of one"),
+    }
+}
+
+/// Graph no longer accepts a link: everything from the start, or from where it says.
+struct Restart(Option<String>);
+
+/// Whom a listing has named, as far as that is known.
+enum Named {
+    Those(HashSet<ObjectId>),
+    /// Not kept, or no longer.
+    Unknown,
+}
+
+impl Named {
+    fn add(&mut self, id: ObjectId) {
+        if let Named::Those(ids) = self {
+            ids.insert(id);
+            if ids.len() > NAMED_MAX {
+                *self = Named::Unknown;
+            }
+        }
+    }
+
+    fn has(&self, id: ObjectId) -> bool {
+        matches!(self, Named::Those(ids) if ids.contains(&id))
+    }
+}
+
+struct Users<'a> {
+    job: &'a Job,
+    properties: BTreeSet<String>,
+}
+
+impl Users<'_> {
+    /// Whoever has changed since the last time.
+    async fn changes(&self, link: String) -> anyhow::Result<Option<Restart>> {
+        let ended = self.pages(DeltaFrom::Link(link), SweepDepth::Changed, &mut Named::Unknown).await?;
+        self.end(ended).await
+    }
+
+    /// Everybody who is listed, and everybody who is known.
+    async fn whole(&self, from: DeltaFrom, named: &mut Named) -> anyhow::Result<Option<Restart>> {
+        let started = self.job.deps.clock.now();
+        let ended = self.pages(from, SweepDepth::Whole, named).await?;
+        if let Ended::At(_) = &ended {
+            known_but_not_named(self.job, named).await?;
+            self.job.deps.store.set_note(WHOLE_AT, Some(started.to_string())).await?;
+        }
+        self.end(ended).await
+    }
+
+    async fn end(&self, ended: Ended) -> anyhow::Result<Option<Restart>> {
+        match ended {
+            Ended::At(link) => self.keep(SweepDepth::Changed, link).await.map(|()| None),
+            Ended::Restart(restart) => Ok(Some(restart)),
+            Ended::CutOff => Ok(None),
+        }
+    }
+
+    /// Follows the pages; each is kept when its events are durable.
+    async fn pages(&self, from: DeltaFrom, depth: SweepDepth, named: &mut Named) -> anyhow::Result<Ended> {
+        let tracked = Tracked::Users { properties: self.properties.clone() };
+        let mut from = from;
+        for _ in 0..PAGES_MAX {
+            room(self.job).await?;
+            let page = match self.job.looker.entra.delta(&tracked, &from).await {
+                Ok(page) => page,
+                Err(entra::Error::ResyncNeeded { restart_at, .. }) => {
+                    return Ok(Ended::Restart(Restart(restart_at.map(|link| link.as_str().to_owned()))));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            page.rows.iter().for_each(|row| named.add(row.id));
+            let now = self.job.deps.clock.now();
+            let events = page.rows.iter().map(|row| self.event(row, depth, now)).collect();
+            enqueue(self.job, events).await?;
+            match page.then {
+                Then::Done(link) => return Ok(Ended::At(link.as_str().to_owned())),
+                Then::More(link) => {
+                    self.keep(depth, link.as_str().to_owned()).await?;
+                    from = DeltaFrom::Link(link.as_str().to_owned());
+                }
+            }
+            if self.job.shutdown.is_cancelled() {
+                return Ok(Ended::CutOff);
+            }
+        }
+        anyhow::bail!("more than {PAGES_MAX} pages of changes")
+    }
+
+    /// A row that says "purged" is Graph's own word, as a notification of it would be.
+    fn event(&self, row: &DeltaRow, depth: SweepDepth, now: Timestamp) -> Event {
+        let subject = Subject { tenant: self.job.schedule.tenant, object: row.id };
+        match row.change {
+            Change::Purged => Event { kind: EventKind::UserDeleted, ..swept(subject, depth, now) },
+            Change::Changed | Change::SoftDeleted => swept(subject, depth, now),
+        }
+    }
+
+    async fn keep(&self, depth: SweepDepth, link: String) -> anyhow::Result<()> {
+        let position = Position { depth, link, properties: self.properties.clone() };
+        self.job.deps.store.set_note(USERS, Some(serde_json::to_string(&position)?)).await?;
+        Ok(())
+    }
+}
+
+enum Ended {
+    /// Everything was read; the link for the next time.
+    At(String),
+    Restart(Restart),
+    /// Somebody else goes on.
+    CutOff,
+}
+
+/// Absence from a listing is not a deletion: each is looked at by id, and what the look finds counts.
+async fn known_but_not_named(job: &Job, named: &Named) -> anyhow::Result<()> {
+    let mut after = None;
+    loop {
+        let page = job.deps.store.people_known(after, STORED_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(*last);
+        let now = job.deps.clock.now();
+        let unnamed = page.iter().filter(|subject| !named.has(subject.object));
+        enqueue(job, unnamed.map(|subject| swept(*subject, SweepDepth::Whole, now)).collect()).await?;
+        room(job).await?;
+    }
+}
+
+async fn groups_from_now(job: &Job) -> anyhow::Result<()> {
+    let latest = job.looker.entra.delta(&Tracked::Groups, &DeltaFrom::Latest).await?;
+    let (Then::Done(link) | Then::More(link)) = latest.then;
+    job.deps.store.set_note(GROUPS, Some(link.as_str().to_owned())).await?;
+    Ok(())
+}
+
+/// Groups whose members have changed. One that was only renamed affects nobody.
+async fn groups(job: &Job) -> anyhow::Result<Option<Restart>> {
+    let Some(mut link) = job.deps.store.note(GROUPS).await? else { return Ok(Some(Restart(None))) };
+    for _ in 0..PAGES_MAX {
+        let page = match job.looker.entra.delta(&Tracked::Groups, &DeltaFrom::Link(link)).await {
+            Ok(page) => page,
+            Err(entra::Error::ResyncNeeded { .. }) => return Ok(Some(Restart(None))),
+            Err(error) => return Err(error.into()),
+        };
+        let now = job.deps.clock.now();
+        enqueue(job, page.rows.iter().flat_map(|row| group_events(job, row, now)).collect()).await?;
+        let (next, more) = match page.then {
+            Then::Done(link) => (link, false),
+            Then::More(link) => (link, true),
+        };
+        link = next.as_str().to_owned();
+        job.deps.store.set_note(GROUPS, Some(link.clone())).await?;
+        if !more || job.shutdown.is_cancelled() {
+            return Ok(None);
+        }
+    }
+    anyhow::bail!("more than {PAGES_MAX} pages of groups")
+}
+
+fn group_events(job: &Job, row: &DeltaRow, now: Timestamp) -> Vec<Event> {
+    let event = |kind| Event {
+        id: EventId::new(),
+        source: Source::Sweep,
+        about: About::Group { tenant: job.schedule.tenant, group: row.id },
+        kind,
+        signal_at: None,
+        received_at: now,
+    };
+    if row.change != Change::Changed {
+        return vec![event(EventKind::GroupDeleted)];
+    }
+    let members: Vec<ObjectId> = row.members.iter().map(|(id, _)| *id).collect();
+    let hints = members.chunks(GROUP_MEMBER_HINTS_MAX);
+    hints.map(|hint| event(EventKind::GroupUpdated { members: hint.to_vec() })).collect()
+}
+
+async fn enqueue(job: &Job, events: Vec<Event>) -> anyhow::Result<()> {
+    for batch in events.chunks(BATCH) {
+        job.deps.queue.enqueue(batch).await?;
+    }
+    Ok(())
+}
+
+/// Waits while the bulk lane is full of earlier pages.
+async fn room(job: &Job) -> anyhow::Result<()> {
+    while !job.shutdown.is_cancelled() {
+        let waiting = job.deps.queue.depths().await?.get(&Lane::Bulk).map_or(0, |depth| depth.events);
+        if waiting < BACKLOG_MAX {
+            return Ok(());
+        }
+        pause(LOOK_EVERY, &job.shutdown).await;
+    }
+    Ok(())
+}
