@@ -3,6 +3,8 @@
 //! Actions of one account are applied in their order; accounts side by side. Every action may be applied twice with the
 //! same effect, so a lost reply is reported as [`Outcome::Unknown`] and left to the read-back.
 
+pub mod sync;
+
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;

@@ -306,6 +306,13 @@ pub struct Case {
     pub exposed_until: Option<Timestamp>,
 }
 
+impl Case {
+    /// Whether the person was deleted in Entra: what follows is a leaver's.
+    pub fn is_about_deletion(&self) -> bool {
+        matches!(self.reason, Reason::Deleted)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

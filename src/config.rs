@@ -35,15 +35,18 @@ pub enum Role {
     Ingest,
     /// Work on events.
     Worker,
+    /// Keep subscriptions, sweep the directory. Of several processes one does it.
+    Scheduler,
 }
 
 impl Role {
-    pub const ALL: [Role; 2] = [Role::Ingest, Role::Worker];
+    pub const ALL: [Role; 3] = [Role::Ingest, Role::Worker, Role::Scheduler];
 
     pub fn word(self) -> &'static str {
         match self {
             Role::Ingest => "ingest",
             Role::Worker => "worker",
+            Role::Scheduler => "scheduler",
         }
     }
 }

@@ -32,6 +32,7 @@ pub struct Policy {
     pub organizations: Vec<sync::OrganizationRule>,
     pub mfa: sync::Mfa,
     pub leavers: sync::Leavers,
+    pub sweep: sync::Sweep,
 }
 
 /// `LOCKSTEP_MODE`

@@ -5,7 +5,8 @@
 //! reads both sides afresh (`observe`), plans, writes the case down *before* the first write to Auth0, applies, and
 //! looks again until the plan has nothing left: the read-back is the same path as the decision.
 //!
-//! * The sync lane has no writer. It finds who must be contained and hands them to the contain lane.
+//! * The sync and bulk lanes keep people in step. They have no writer that locks or releases: whoever must be contained
+//!   is handed to the contain lane.
 //! * A delivery is settled only when what it asked for is done, or written down as a dead letter, or put back with a
 //!   time. So a kill at any instruction leads to another look, and another look is harmless.
 //! * Trouble with a vendor costs no attempts: the lane pauses. Trouble with an event does: past
@@ -18,7 +19,10 @@ mod lane;
 mod look;
 pub mod notices;
 mod observe;
+mod picture;
 mod record;
+pub mod scheduler;
+mod turns;
 
 use std::sync::Arc;
 
@@ -62,8 +66,9 @@ pub struct Deps {
 
 /// Works every lane until `shutdown`, then finishes what is in hand.
 pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) {
+    let turns = turns::Turns::default();
     let work = |lane| {
-        let looker = look::Looker::new(&deps, &settings, lane);
+        let looker = look::Looker::new(&deps, &settings, lane, turns.clone());
         lane::Dispatcher::new(lane, looker, &settings).run(shutdown.clone())
     };
     let lanes = (work(Lane::Contain), work(Lane::Sync), work(Lane::Bulk));

@@ -312,6 +312,22 @@ pub enum Delete {
     AfterGraceOrPurge,
 }
 
+/// `[sweep]`: how often what notifications may have missed is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sweep {
+    /// Seconds from one sweep of what has changed to the next.
+    pub every_seconds: u32,
+    /// Hours from one sweep of everybody to the next: it finds what people have changed by hand in Auth0.
+    pub whole_every_hours: u32,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Sweep { every_seconds: 300, whole_every_hours: 24 }
+    }
+}
+
 impl Policy {
     /// Whether the policy asks for anything beyond containment: without it the sync lane only watches for leavers.
     pub fn manages_directory(&self) -> bool {

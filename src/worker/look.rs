@@ -1,16 +1,19 @@
 //! One look at one person, for all the events that wait for it.
 //!
-//! What a look does depends on the lane: [`contain`] decides, writes and reads back; [`sync`] only reads. Either ends
-//! with a [`Verdict`] for the deliveries that it answered.
+//! What a look does depends on the lane: [`contain`] locks and releases; [`sync`] keeps in step. A look at a group
+//! ([`group`]) asks for looks at people. Each ends with a [`Verdict`] for the deliveries that it answered.
 
 mod contain;
+pub(super) mod group;
 mod sync;
+mod tenant;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::turns::Turns;
 use super::{Deps, Settings};
 use crate::auth0;
 use crate::case::Means;
@@ -88,10 +91,11 @@ impl Trouble {
     }
 }
 
-/// What may write to Auth0. Observe mode and the sync lane have no writer.
+/// What may write to Auth0. Observe mode has none; what locks and releases is the contain lane's alone.
 enum Hands {
     None,
     Writer(auth0::Writer),
+    Keeper(auth0::Keeper),
 }
 
 /// Looks at people for one lane; shared by all looks of the lane.
@@ -101,6 +105,8 @@ pub(super) struct Looker {
     pub entra: entra::Reader,
     pub auth0: auth0::Reader,
     hands: Hands,
+    /// Shared by the sync and bulk lanes.
+    turns: Turns,
     /// Held from counting recent containments until the new case is saved, so that the brake is exact.
     opening: Mutex<()>,
     /// What the tenant's plan allows, learned from refusals.
@@ -110,16 +116,18 @@ pub(super) struct Looker {
 }
 
 impl Looker {
-    pub(super) fn new(deps: &Deps, settings: &Settings, lane: Lane) -> Looker {
+    pub(super) fn new(deps: &Deps, settings: &Settings, lane: Lane, turns: Turns) -> Looker {
         let hands = match (settings.mode, lane) {
             (Mode::Enforce, Lane::Contain) => Hands::Writer(deps.auth0.writer(lane)),
-            (Mode::Observe, _) | (_, Lane::Sync | Lane::Bulk) => Hands::None,
+            (Mode::Enforce, Lane::Sync | Lane::Bulk) => Hands::Keeper(deps.auth0.keeper(lane)),
+            (Mode::Observe, _) => Hands::None,
         };
         Looker {
             lane,
             entra: deps.entra.reader(lane),
             auth0: deps.auth0.reader(lane),
             hands,
+            turns,
             opening: Mutex::new(()),
             means: std::sync::Mutex::new(Means::RevokeAccess),
             away: AtomicU32::new(0),
@@ -132,9 +140,9 @@ impl Looker {
         let Some(oldest) = asks.iter().map(|ask| ask.received_at).min() else { return Verdict::Done };
         let verdict = match (asks[0].about, self.lane) {
             (About::Person(subject), Lane::Contain) => contain::look(self, subject, asks).await,
-            (About::Person(subject), Lane::Sync | Lane::Bulk) => sync::look(self, subject, &asks).await,
-            // Roles by group and subscriptions are not managed: nothing depends on these.
-            (About::Group { .. } | About::Tenant(_), _) => Verdict::Done,
+            (About::Person(subject), Lane::Sync | Lane::Bulk) => sync::look(self, subject, asks).await,
+            (About::Group { tenant, group }, _) => group::look(self, tenant, group, &asks).await,
+            (About::Tenant(_), _) => tenant::look(self, &asks).await,
         };
         self.remember_away(&verdict);
         match verdict {

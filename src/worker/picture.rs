@@ -128,7 +128,7 @@ async fn memberships(
     Ok(())
 }
 
-async fn tenant(looker: &Looker, policy: &Policy) -> Result<Tenant, auth0::Error> {
+pub(super) async fn tenant(looker: &Looker, policy: &Policy) -> Result<Tenant, auth0::Error> {
     let in_organizations = policy.organizations.iter().flat_map(|organization| &organization.roles);
     let roles = policy.roles.iter().chain(in_organizations).map(|rule| rule.role.clone()).collect();
     let organizations = policy.organizations.iter().map(|rule| rule.organization.clone()).collect();
@@ -181,7 +181,8 @@ async fn look_alikes(
 
 fn open_case(case: &Case) -> OpenCase {
     let verified = case.state == CaseState::Verified;
-    let about = if verified && case.is_about_deletion() { CaseAbout::DeletionVerified } else { CaseAbout::Other };
+    let about =
+        if verified && case.is_about_deletion() { CaseAbout::DeletionVerified } else { CaseAbout::Other };
     OpenCase { id: case.id, opened_at: case.opened_at, about }
 }
 

@@ -1,5 +1,7 @@
 //! What is written down about a case: its audit entries, what is owed to people, and how long each step took.
 
+pub(super) mod sync;
+
 use crate::action::{Action, Outcome};
 use crate::apply::Applied;
 use crate::audit::{Actor, Entry};

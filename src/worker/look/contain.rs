@@ -110,7 +110,7 @@ impl<'a> Rounds<'a> {
             Hands::Writer(writer) => {
                 apply::apply(writer, checked, self.subject.object, &self.looker.deps.clock).await
             }
-            Hands::None => Vec::new(),
+            Hands::None | Hands::Keeper(_) => Vec::new(),
         };
         if applied.is_empty() {
             return Ok(Round::Ended(self.nothing_applied(&plan, auth0, graph)));

@@ -86,7 +86,9 @@ impl<'a> FanOut<'a> {
         let (mut hinted, mut all_hint) = (BTreeSet::new(), true);
         for ask in asks {
             match &ask.kind {
-                EventKind::GroupUpdated { members } if !members.is_empty() => hinted.extend(members.iter().copied()),
+                EventKind::GroupUpdated { members } if !members.is_empty() => {
+                    hinted.extend(members.iter().copied())
+                }
                 _ => all_hint = false,
             }
         }
@@ -103,7 +105,8 @@ impl<'a> FanOut<'a> {
     async fn hinted(&mut self, hinted: &BTreeSet<ObjectId>) -> Result<(), Trouble> {
         let hinted: Vec<ObjectId> = hinted.iter().copied().collect();
         for chunk in hinted.chunks(BATCH) {
-            let kinds = self.looker.entra.kinds_of(chunk).await.map_err(|error| Trouble::from_graph(&error))?;
+            let kinds =
+                self.looker.entra.kinds_of(chunk).await.map_err(|error| Trouble::from_graph(&error))?;
             for id in chunk {
                 match kinds.get(id) {
                     Some(Kind::Group) => drop(self.members_of(*id, &BTreeSet::new()).await?),

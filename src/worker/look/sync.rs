@@ -64,17 +64,7 @@ impl<'a> Look<'a> {
         let mut picture = picture::read(looker, subject, &policy, &known, depth, asked_at).await?;
         picture.snapshot.means = looker.means();
         let (unwritten, refused) = (Vec::new(), BTreeSet::new());
-        Ok(Look {
-            looker,
-            subject,
-            asks,
-            policy,
-            known,
-            picture,
-            unwritten,
-            refused,
-            has_provisioned: false,
-        })
+        Ok(Look { looker, subject, asks, policy, known, picture, unwritten, refused, has_provisioned: false })
     }
 
     async fn run(mut self) -> Result<Verdict, Trouble> {
@@ -289,11 +279,7 @@ impl<'a> Look<'a> {
         Ok(Verdict::Done)
     }
 
-    async fn save(
-        &mut self,
-        remembered: Remembered,
-        owed: Vec<store::Owed>,
-    ) -> Result<(), Trouble> {
+    async fn save(&mut self, remembered: Remembered, owed: Vec<store::Owed>) -> Result<(), Trouble> {
         let links: Vec<AccountId> = self.picture.snapshot.accounts.keys().cloned().collect();
         let save = SavePerson {
             person: remembered,
@@ -414,5 +400,9 @@ async fn known(looker: &Looker, subject: Subject) -> Result<Known, store::Error>
 fn depth(asks: &[Event], known: &Known, policy: &Policy) -> Depth {
     let whole = |ask: &Event| matches!(ask.kind, EventKind::Swept { depth: SweepDepth::Whole });
     let seen_whole = known.remembered.as_ref().is_some_and(|remembered| remembered.seen_whole_at.is_some());
-    if policy.manages_directory() && (asks.iter().any(whole) || !seen_whole) { Depth::Full } else { Depth::Known }
+    if policy.manages_directory() && (asks.iter().any(whole) || !seen_whole) {
+        Depth::Full
+    } else {
+        Depth::Known
+    }
 }

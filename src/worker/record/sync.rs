@@ -22,10 +22,7 @@ pub(in crate::worker) fn decided(
     subject: Subject,
     now: Timestamp,
 ) -> Vec<Entry> {
-    plan.actions
-        .iter()
-        .map(|action| entry(action, asks, subject, now, "plan.decided".into(), None))
-        .collect()
+    plan.actions.iter().map(|action| entry(action, asks, subject, now, "plan.decided".into(), None)).collect()
 }
 
 /// How each change ended.

@@ -41,7 +41,10 @@ async fn turn(job: &Job) -> anyhow::Result<()> {
         asked.map_err(|trouble| anyhow::anyhow!(trouble.why))?;
     }
     if !renewed.is_empty() {
-        tracing::warn!(count = renewed.len(), "roles or organizations were made anew in Auth0 under the same names");
+        tracing::warn!(
+            count = renewed.len(),
+            "roles or organizations were made anew in Auth0 under the same names"
+        );
     }
     if now != before {
         job.deps.store.set_note(NOTE, Some(serde_json::to_string(&now)?)).await?;
@@ -52,7 +55,8 @@ async fn turn(job: &Job) -> anyhow::Result<()> {
 async fn read(looker: &Looker, policy: &Policy) -> Result<BTreeMap<String, String>, Trouble> {
     let tenant = picture::tenant(looker, policy).await.map_err(|error| Trouble::from_auth0(&error))?;
     let roles = tenant.roles.into_iter().map(|(name, id)| (format!("role {name}"), id.0));
-    let organizations = tenant.organizations.into_iter().map(|(name, id)| (format!("organization {name}"), id.0));
+    let organizations =
+        tenant.organizations.into_iter().map(|(name, id)| (format!("organization {name}"), id.0));
     Ok(roles.chain(organizations).collect())
 }
 

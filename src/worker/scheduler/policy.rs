@@ -36,7 +36,10 @@ async fn turn(job: &Job) -> anyhow::Result<()> {
             tracing::info!("the policy has changed: everybody is looked at again");
         }
         Affected::Members(groups) => {
-            tracing::info!(groups = groups.len(), "the policy has changed: members of its groups are looked at");
+            tracing::info!(
+                groups = groups.len(),
+                "the policy has changed: members of its groups are looked at"
+            );
             for id in groups {
                 let asked = group::look_at_all_of(&job.looker, job.schedule.tenant, id).await;
                 asked.map_err(|trouble| anyhow::anyhow!(trouble.why))?;

@@ -87,7 +87,9 @@ async fn turn(job: &Job, settings: &Settings) {
         match &one.done {
             Done::Nothing => {}
             Done::Renewed => tracing::info!(resource = one.resource, "the subscription was renewed"),
-            Done::Made => tracing::warn!(resource = one.resource, "the subscription was made anew; a sweep follows"),
+            Done::Made => {
+                tracing::warn!(resource = one.resource, "the subscription was made anew; a sweep follows")
+            }
             Done::Failed(why) => tracing::error!(resource = one.resource, "no subscription: {why}"),
         }
     }
@@ -172,7 +174,12 @@ impl Keeper<'_> {
     }
 
     async fn renew(&self, subscription: &Subscription, made: &mut Made) -> Result<Kept, entra::Error> {
-        let kept = |expires, done| Kept { resource: self.resource, id: Some(subscription.id.clone()), expires, done };
+        let kept = |expires, done| Kept {
+            resource: self.resource,
+            id: Some(subscription.id.clone()),
+            expires,
+            done,
+        };
         if clock::elapsed(self.now, subscription.expires) > RENEW_BEFORE {
             return Ok(kept(Some(subscription.expires), Done::Nothing));
         }
