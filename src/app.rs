@@ -10,19 +10,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{Config, Work};
+use crate::config::{Config, Role, Work};
 use crate::notify;
 use crate::outbound;
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::queue::{self, Backend, Queue};
 use crate::server::{self, AdminDeps, AdminToken};
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
+use crate::worker::scheduler::{Schedule, SubscriptionSettings};
 use crate::{auth0, entra, ingest, worker};
 
 /// How long everything together may take to stop; the parts have shorter limits of their own.
@@ -86,9 +89,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         Some(settings) => public_router(settings, &common, &mut tasks).await?,
         None => axum::Router::new(),
     };
-    if let Some(work) = &config.work {
-        start_worker(work, &config, &common, &mut tasks)?;
-    }
+    let scheduler = match &config.work {
+        Some(work) => start_worker(work, &config, &common, &mut tasks)?,
+        None => None,
+    };
     let server =
         server::serve(&config.local.server, public, admin(&config, &common)?, common.shutdown.clone())
             .await?;
@@ -98,6 +102,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             tracing::error!("the listeners ended badly: {error}");
         }
     });
+    // Not before the listeners: a new subscription is validated by a request to them.
+    if let Some(scheduler) = scheduler {
+        tasks.spawn(scheduler);
+    }
     let queue = Shared(common.queue);
     Ok(Running { public_addr, admin_addr, shutdown: common.shutdown, tasks, queue })
 }
@@ -156,7 +164,7 @@ fn start_worker(
     config: &Config,
     common: &Common,
     tasks: &mut JoinSet<()>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<BoxFuture<'static, ()>>> {
     let out = outbound::Deps { clock: common.clock.clone(), metrics: common.metrics.clone() };
     let notifier = notify::connect(&work.notify, &out)?;
     let owed = Arc::new(Notify::new());
@@ -180,6 +188,13 @@ fn start_worker(
         owed: owed.clone(),
         channels: notifier.iter().map(|notifier| notifier.channel()).collect(),
     };
+    let schedule = schedule(work, config, &out)?;
+    let scheduler =
+        worker::scheduler::run(deps.clone(), work.worker.clone(), schedule, common.shutdown.clone());
+    let scheduler = config.roles.has(Role::Scheduler).then(|| scheduler.boxed());
+    if !config.roles.has(Role::Worker) {
+        return Ok(scheduler);
+    }
     tasks.spawn(worker::run(deps, work.worker.clone(), common.shutdown.clone()));
     if let Some(notifier) = notifier {
         let deps = worker::notices::Deps {
@@ -190,7 +205,24 @@ fn start_worker(
         };
         tasks.spawn(worker::notices::run(deps, common.shutdown.clone()));
     }
-    Ok(())
+    Ok(scheduler)
+}
+
+/// Subscriptions are written to Entra: not in observe mode, and not without an address that Graph can reach.
+fn schedule(work: &Work, config: &Config, out: &outbound::Deps) -> anyhow::Result<Schedule> {
+    let wanted = match (&config.public_url, &config.client_state) {
+        (Some(url), Some(state)) if work.worker.mode == Mode::Enforce => Some((url, state.clone())),
+        _ => None,
+    };
+    let subscriptions = match wanted {
+        None => None,
+        Some((url, client_state)) => Some(SubscriptionSettings {
+            client: entra::Subscriptions::new(&work.entra, out)?,
+            notification_url: outbound::address(url, "/webhooks/graph").to_string(),
+            client_state,
+        }),
+    };
+    Ok(Schedule { tenant: config.tenant, subscriptions })
 }
 
 fn open_queue(settings: &queue::Settings, clock: &SharedClock) -> Result<Arc<dyn Queue>, queue::Error> {

@@ -81,6 +81,7 @@ impl fmt::Display for Roles {
 /// Everything `serve` needs.
 #[derive(Debug, Clone)]
 pub struct Config {
+    pub roles: Roles,
     pub tenant: TenantId,
     pub policy: Policy,
     /// For reading the policy again.
@@ -88,15 +89,17 @@ pub struct Config {
     pub local: Local,
     /// The address that Graph and other senders reach the public listener at.
     pub public_url: Option<reqwest::Url>,
+    /// What subscriptions are made with: the first of `GRAPH_CLIENT_STATE`.
+    pub client_state: Option<secrecy::SecretString>,
     pub queue: crate::queue::Settings,
     pub log: Log,
     /// With the role [`Role::Ingest`].
     pub ingest: Option<crate::ingest::Settings>,
-    /// With the role [`Role::Worker`].
+    /// With the roles [`Role::Worker`] and [`Role::Scheduler`].
     pub work: Option<Work>,
 }
 
-/// What the role [`Role::Worker`] needs.
+/// What the roles [`Role::Worker`] and [`Role::Scheduler`] need.
 #[derive(Debug, Clone)]
 pub struct Work {
     pub worker: crate::worker::Settings,
@@ -131,18 +134,23 @@ pub fn load(environment: &Environment, roles: &Roles) -> Result<Config, Mistakes
     let public_url = reader.parsed(variables::PUBLIC_URL, address::base);
     let log = local::log(&mut reader);
     let login = vendors::login_url(&mut reader);
-    let ingest = roles.has(Role::Ingest).then(|| ingest::ingest(&mut reader, tenant, login.clone()));
-    let work = roles.has(Role::Worker).then(|| vendors::work(&mut reader, tenant, login));
+    let states = ingest::client_states(&mut reader);
+    let client_state = states.first().cloned();
+    let ingest = roles.has(Role::Ingest).then(|| ingest::ingest(&mut reader, tenant, login.clone(), states));
+    let works = roles.has(Role::Worker) || roles.has(Role::Scheduler);
+    let work = works.then(|| vendors::work(&mut reader, tenant, login));
     let mut mistakes = reader.mistakes;
     let policy = policy_source.read().map_err(|wrong| mistakes.extend(wrong)).ok();
     mistakes.or(())?;
     let complete = "a setting that could not be read is a mistake, and there was none";
     Ok(Config {
+        roles: roles.clone(),
         tenant: tenant.expect(complete),
         policy: policy.expect(complete),
         policy_source,
         local: local.expect(complete),
         public_url,
+        client_state,
         queue: queue.expect(complete),
         log,
         ingest: ingest.map(|read| read.expect(complete)),

@@ -36,6 +36,8 @@ enum RoleWord {
     Ingest,
     /// Work on events
     Worker,
+    /// Keep subscriptions and sweep the directory; one of several processes does it at a time
+    Scheduler,
 }
 
 impl Only {
@@ -43,6 +45,7 @@ impl Only {
         Roles::only(self.only.iter().map(|word| match word {
             RoleWord::Ingest => Role::Ingest,
             RoleWord::Worker => Role::Worker,
+            RoleWord::Scheduler => Role::Scheduler,
         }))
     }
 }

@@ -22,8 +22,8 @@ pub fn ingest(
     reader: &mut Reader<'_>,
     tenant: Option<TenantId>,
     login: Option<Url>,
+    graph: Vec<SecretString>,
 ) -> Option<crate::ingest::Settings> {
-    let graph = reader.parsed(variables::GRAPH_CLIENT_STATE, |text| values(text, shared_secret));
     let risk = reader.parsed(variables::RISK_WEBHOOK_SECRET, |text| values(text, webhook_secret));
     let monitor = reader.parsed(variables::AZURE_MONITOR_SECRET, |text| values(text, shared_secret));
     let audience = reader.parsed(variables::AZURE_MONITOR_AUDIENCE, |text| Ok(text.to_owned()));
@@ -31,12 +31,17 @@ pub fn ingest(
     let login_url = login?;
     Some(crate::ingest::Settings {
         tenant: tenant?,
-        graph_client_states: graph.unwrap_or_default(),
+        graph_client_states: graph,
         risk_secrets: risk.unwrap_or_default(),
         azure_monitor_secrets: monitor.unwrap_or_default(),
         azure_monitor_jwt: audience.map(|audience| crate::ingest::AzureMonitorJwt { audience, login_url }),
         requests_max: requests.unwrap_or(REQUESTS_MAX),
     })
+}
+
+/// What Graph echoes; the first is what new subscriptions are made with.
+pub fn client_states(reader: &mut Reader<'_>) -> Vec<SecretString> {
+    reader.parsed(variables::GRAPH_CLIENT_STATE, |text| values(text, shared_secret)).unwrap_or_default()
 }
 
 fn values(text: &str, check: fn(&str) -> Result<(), Wrong>) -> Result<Vec<SecretString>, Wrong> {
