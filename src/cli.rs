@@ -12,12 +12,16 @@ mod check;
 mod contain;
 mod dead;
 mod exit;
+mod explain;
 mod healthcheck;
 mod output;
+mod plan;
 mod records;
 mod release;
 mod serve;
+mod subscriptions;
 mod summary;
+mod vendors;
 mod wait;
 mod words;
 
@@ -54,17 +58,21 @@ First steps:
 Exit codes:
    0  done, or nothing to do       64  usage
    1  error                        75  try later: server, queue or store cannot be reached
-   4  containment not verified     78  configuration";
+   2  something would be changed   78  configuration
+   4  containment not verified";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
     Check(check::Check),
+    Plan(plan::Plan),
+    Explain(explain::Explain),
     Contain(contain::Contain),
     Release(release::Release),
     Cases(cases::Cases),
     Dead(dead::Dead),
     Audit(audit::Audit),
+    Subscriptions(subscriptions::Subscriptions),
     Healthcheck(healthcheck::Healthcheck),
 }
 
@@ -93,11 +101,14 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit, Failure> {
     match command {
         Command::Serve(command) => command.run().await,
         Command::Check(command) => command.run(output),
+        Command::Plan(command) => command.run(output).await,
+        Command::Explain(command) => command.run(output).await,
         Command::Contain(command) => command.run(output).await,
         Command::Release(command) => command.run(output).await,
         Command::Cases(command) => command.run(output).await,
         Command::Dead(command) => command.run(output).await,
         Command::Audit(command) => command.run(output).await,
+        Command::Subscriptions(command) => command.run(output).await,
         Command::Healthcheck(command) => command.run(output).await,
     }
 }

@@ -20,6 +20,7 @@ mod look;
 pub mod notices;
 mod observe;
 mod picture;
+pub mod preview;
 mod record;
 pub mod scheduler;
 mod turns;

@@ -11,6 +11,8 @@ pub enum Exit {
     /// Done, or nothing to do.
     Done = 0,
     Error = 1,
+    /// Something would be changed.
+    Changes = 2,
     /// A containment was asked for and is not proven.
     NotVerified = 4,
     Usage = 64,

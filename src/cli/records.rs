@@ -6,6 +6,12 @@ use super::exit::Failure;
 use crate::config::Local;
 use crate::store::Store;
 
+/// The store of this machine, or none where no server has run.
+pub fn open_if_there(local: &Local) -> Result<Option<Box<dyn Store>>, Failure> {
+    let crate::store::Settings::Sqlite(settings) = &local.store;
+    if settings.file.exists() { open(local).map(Some) } else { Ok(None) }
+}
+
 /// The store of this machine. One that was never written is not created: the data directory is probably another.
 /// Blocks on the disk for a moment.
 pub fn open(local: &Local) -> Result<Box<dyn Store>, Failure> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::picture::Eyes;
 use super::turns::Turns;
 use super::{Deps, Settings};
 use crate::auth0;
@@ -133,6 +134,10 @@ impl Looker {
             away: AtomicU32::new(0),
             deps: deps.clone(),
         }
+    }
+
+    pub(super) fn eyes(&self) -> Eyes<'_> {
+        Eyes { entra: &self.entra, auth0: &self.auth0 }
     }
 
     /// Looks at what the events are about. They are all about the same.

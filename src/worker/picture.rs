@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 
-use super::look::{Looker, Scope, Trouble};
+use super::look::{Scope, Trouble};
 use crate::auth0;
 use crate::case::{AccountId, Case, CaseState, Means};
 use crate::clock::Timestamp;
@@ -20,11 +20,21 @@ use crate::snapshot::sync::{
     CaseAbout, Depth, Holding, LookAlike, OpenCase, OrganizationId, Remembered, SyncSnapshot, Tenant,
 };
 
+use crate::store::{self, Store};
+
 /// What the store knows before a look.
 pub(super) struct Known {
     pub case: Option<Case>,
     pub links: Vec<AccountId>,
     pub remembered: Option<Remembered>,
+}
+
+impl Known {
+    pub(super) async fn read(store: &dyn Store, subject: Subject) -> Result<Known, store::Error> {
+        let (case, links, remembered) =
+            tokio::join!(store.open_case(subject), store.links(subject), store.person(subject));
+        Ok(Known { case: case?, links: links?, remembered: remembered? })
+    }
 }
 
 /// What was read, and which links lead nowhere any more.
@@ -33,13 +43,20 @@ pub(super) struct Picture {
     pub gone_links: BTreeSet<AccountId>,
 }
 
+/// What reads both sides: no writer among them.
+#[derive(Clone, Copy)]
+pub(super) struct Eyes<'a> {
+    pub entra: &'a crate::entra::Reader,
+    pub auth0: &'a auth0::Reader,
+}
+
 /// Properties that are read of everybody: who they are, and what provisioning is made of.
 pub(super) fn properties(policy: &Policy) -> BTreeSet<String> {
     policy.properties().into_iter().map(str::to_owned).collect()
 }
 
 pub(super) async fn read(
-    looker: &Looker,
+    eyes: Eyes<'_>,
     subject: Subject,
     policy: &Policy,
     known: &Known,
@@ -48,9 +65,9 @@ pub(super) async fn read(
 ) -> Result<Picture, Trouble> {
     let properties = properties(policy);
     let (seen, tenant, accounts) = tokio::join!(
-        looker.entra.profile(subject.object, &properties),
-        tenant(looker, policy),
-        accounts(looker, subject, known, depth),
+        eyes.entra.profile(subject.object, &properties),
+        tenant(eyes, policy),
+        accounts(eyes, subject, known, depth),
     );
     let seen = seen.map_err(|error| Trouble::from_graph(&error))?;
     let tenant = tenant.map_err(|error| Trouble::from_auth0(&error))?;
@@ -71,83 +88,83 @@ pub(super) async fn read(
         means: Means::RevokeAccess,
     };
     if depth == Depth::Full {
-        complete(looker, policy, &mut snapshot).await?;
+        complete(eyes, policy, &mut snapshot).await?;
     }
     Ok(Picture { snapshot, gone_links })
 }
 
 /// Reads what a look without a search has left out.
 pub(super) async fn widen(
-    looker: &Looker,
+    eyes: Eyes<'_>,
     policy: &Policy,
     known: &Known,
     picture: &mut Picture,
 ) -> Result<(), Trouble> {
     let subject = picture.snapshot.subject;
-    let found = accounts(looker, subject, known, Depth::Full).await;
+    let found = accounts(eyes, subject, known, Depth::Full).await;
     let (accounts, gone_links) = found.map_err(|error| Trouble::from_auth0(&error))?;
     picture.snapshot.depth = Depth::Full;
     picture.snapshot.accounts = accounts;
     picture.gone_links.extend(gone_links);
-    complete(looker, policy, &mut picture.snapshot).await
+    complete(eyes, policy, &mut picture.snapshot).await
 }
 
 /// Reads roles and organizations where they are not read, and look-alikes.
 pub(super) async fn complete(
-    looker: &Looker,
+    eyes: Eyes<'_>,
     policy: &Policy,
     snapshot: &mut SyncSnapshot,
 ) -> Result<(), Trouble> {
     let managed: BTreeSet<OrganizationId> = snapshot.tenant.organizations.values().cloned().collect();
     let manages = !policy.roles.is_empty() || !managed.is_empty();
     let unread = snapshot.accounts.values_mut().filter(|holding| manages && holding.roles.is_none());
-    let read = try_join_all(unread.map(|holding| memberships(looker, holding, &managed)));
+    let read = try_join_all(unread.map(|holding| memberships(eyes, holding, &managed)));
     read.await.map_err(|error| Trouble::from_auth0(&error))?;
-    let found = look_alikes(looker, policy, snapshot).await;
+    let found = look_alikes(eyes, policy, snapshot).await;
     snapshot.look_alikes = found.map_err(|error| Trouble::from_auth0(&error))?;
     Ok(())
 }
 
 /// An account after something was written to it, or that was made.
-pub(super) async fn holding(looker: &Looker, id: &AccountId) -> Result<Option<Holding>, Trouble> {
-    looker.auth0.holding(id).await.map_err(|error| Trouble::from_auth0(&error))
+pub(super) async fn holding(eyes: Eyes<'_>, id: &AccountId) -> Result<Option<Holding>, Trouble> {
+    eyes.auth0.holding(id).await.map_err(|error| Trouble::from_auth0(&error))
 }
 
 async fn memberships(
-    looker: &Looker,
+    eyes: Eyes<'_>,
     holding: &mut Holding,
     managed: &BTreeSet<OrganizationId>,
 ) -> Result<(), auth0::Error> {
-    let (roles, organizations) = tokio::join!(looker.auth0.roles_of(&holding.id), async {
+    let (roles, organizations) = tokio::join!(eyes.auth0.roles_of(&holding.id), async {
         match managed.is_empty() {
             true => Ok(BTreeMap::new()),
-            false => looker.auth0.organizations_of(&holding.id, managed).await,
+            false => eyes.auth0.organizations_of(&holding.id, managed).await,
         }
     });
     (holding.roles, holding.organizations) = (Some(roles?), Some(organizations?));
     Ok(())
 }
 
-pub(super) async fn tenant(looker: &Looker, policy: &Policy) -> Result<Tenant, auth0::Error> {
+pub(super) async fn tenant(eyes: Eyes<'_>, policy: &Policy) -> Result<Tenant, auth0::Error> {
     let in_organizations = policy.organizations.iter().flat_map(|organization| &organization.roles);
     let roles = policy.roles.iter().chain(in_organizations).map(|rule| rule.role.clone()).collect();
     let organizations = policy.organizations.iter().map(|rule| rule.organization.clone()).collect();
-    looker.auth0.tenant(&roles, &organizations).await
+    eyes.auth0.tenant(&roles, &organizations).await
 }
 
 /// By id where they are known; searched for where everything is asked or nothing is known.
 async fn accounts(
-    looker: &Looker,
+    eyes: Eyes<'_>,
     subject: Subject,
     known: &Known,
     depth: Depth,
 ) -> Result<(BTreeMap<AccountId, Holding>, BTreeSet<AccountId>), auth0::Error> {
     let mut ids: BTreeSet<AccountId> = known.links.iter().cloned().collect();
     if depth == Depth::Full || ids.is_empty() {
-        ids.extend(looker.auth0.accounts_of(subject.object).await?);
+        ids.extend(eyes.auth0.accounts_of(subject.object).await?);
     }
     let (mut found, mut gone) = (BTreeMap::new(), BTreeSet::new());
-    let read = try_join_all(ids.iter().map(|id| looker.auth0.holding(id))).await?;
+    let read = try_join_all(ids.iter().map(|id| eyes.auth0.holding(id))).await?;
     for (id, holding) in ids.iter().zip(read) {
         match holding {
             Some(holding) => drop(found.insert(id.clone(), holding)),
@@ -156,8 +173,8 @@ async fn accounts(
     }
     for id in &gone {
         // It may have been linked into another account, which is then the one to keep.
-        let Some(holder) = looker.auth0.holder_of(id).await? else { continue };
-        if let Some(holding) = looker.auth0.holding(&holder).await? {
+        let Some(holder) = eyes.auth0.holder_of(id).await? else { continue };
+        if let Some(holding) = eyes.auth0.holding(&holder).await? {
             found.insert(holder, holding);
         }
     }
@@ -165,13 +182,13 @@ async fn accounts(
 }
 
 async fn look_alikes(
-    looker: &Looker,
+    eyes: Eyes<'_>,
     policy: &Policy,
     snapshot: &SyncSnapshot,
 ) -> Result<BTreeMap<AccountId, LookAlike>, auth0::Error> {
     let matters = policy.provision.method != Method::FirstLogin || policy.provision.link != Link::Never;
     let Some(mail) = snapshot.profile.text("mail").filter(|_| matters) else { return Ok(BTreeMap::new()) };
-    let same = looker.auth0.accounts_with_email(mail).await?;
+    let same = eyes.auth0.accounts_with_email(mail).await?;
     let ours = |id: &AccountId| {
         snapshot.accounts.contains_key(id)
             || snapshot.accounts.values().any(|holding| holding.absorbed.contains(id))

@@ -58,10 +58,12 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     async fn begin(looker: &'a Looker, subject: Subject, asks: Vec<Event>) -> Result<Look<'a>, Trouble> {
         let policy = looker.deps.policy.borrow().clone();
-        let known = known(looker, subject).await.map_err(|error| Trouble::from_store(&error))?;
+        let known = Known::read(looker.deps.store.as_ref(), subject)
+            .await
+            .map_err(|error| Trouble::from_store(&error))?;
         let depth = depth(&asks, &known, &policy);
         let asked_at = asks.iter().map(|ask| ask.received_at).min().unwrap_or(looker.deps.clock.now());
-        let mut picture = picture::read(looker, subject, &policy, &known, depth, asked_at).await?;
+        let mut picture = picture::read(looker.eyes(), subject, &policy, &known, depth, asked_at).await?;
         picture.snapshot.means = looker.means();
         let (unwritten, refused) = (Vec::new(), BTreeSet::new());
         Ok(Look { looker, subject, asks, policy, known, picture, unwritten, refused, has_provisioned: false })
@@ -87,7 +89,7 @@ impl<'a> Look<'a> {
         let now = self.looker.deps.clock.now();
         let mut plan = plan::sync::plan(&self.picture.snapshot, &self.policy, now);
         if plan.next == Next::ReadWhole {
-            picture::widen(self.looker, &self.policy, &self.known, &mut self.picture).await?;
+            picture::widen(self.looker.eyes(), &self.policy, &self.known, &mut self.picture).await?;
             return Ok(None);
         }
         plan.actions.retain(|action| !self.refused.contains(&action.sentence()));
@@ -127,7 +129,7 @@ impl<'a> Look<'a> {
             }
         }
         let Some(trouble) = trouble else {
-            return picture::complete(self.looker, &self.policy, &mut self.picture.snapshot).await;
+            return picture::complete(self.looker.eyes(), &self.policy, &mut self.picture.snapshot).await;
         };
         let remembered = self.picture.snapshot.remembered.clone();
         self.save(remembered.unwrap_or_else(|| Remembered::new(self.subject)), Vec::new()).await?;
@@ -214,9 +216,9 @@ impl<'a> Look<'a> {
     async fn read_anew(&mut self, id: Option<&AccountId>) -> Result<(), Trouble> {
         let Some(id) = id else {
             // Whether an account was made is not known: look for it.
-            return picture::widen(self.looker, &self.policy, &self.known, &mut self.picture).await;
+            return picture::widen(self.looker.eyes(), &self.policy, &self.known, &mut self.picture).await;
         };
-        match picture::holding(self.looker, id).await? {
+        match picture::holding(self.looker.eyes(), id).await? {
             Some(holding) => drop(self.picture.snapshot.accounts.insert(id.clone(), holding)),
             None => {
                 self.picture.snapshot.accounts.remove(id);
@@ -387,13 +389,6 @@ impl<'a> Look<'a> {
             scope: Scope::Everybody,
         })
     }
-}
-
-async fn known(looker: &Looker, subject: Subject) -> Result<Known, store::Error> {
-    let store = &looker.deps.store;
-    let (case, links, remembered) =
-        tokio::join!(store.open_case(subject), store.links(subject), store.person(subject));
-    Ok(Known { case: case?, links: links?, remembered: remembered? })
 }
 
 /// Somebody who has never been seen whole is; so is everybody when a whole sweep asks.

@@ -53,7 +53,7 @@ async fn turn(job: &Job) -> anyhow::Result<()> {
 }
 
 async fn read(looker: &Looker, policy: &Policy) -> Result<BTreeMap<String, String>, Trouble> {
-    let tenant = picture::tenant(looker, policy).await.map_err(|error| Trouble::from_auth0(&error))?;
+    let tenant = picture::tenant(looker.eyes(), policy).await.map_err(|error| Trouble::from_auth0(&error))?;
     let roles = tenant.roles.into_iter().map(|(name, id)| (format!("role {name}"), id.0));
     let organizations =
         tenant.organizations.into_iter().map(|(name, id)| (format!("organization {name}"), id.0));

@@ -5,11 +5,14 @@ use super::program::Place;
 const COMMANDS: &[&[&str]] = &[
     &["serve"],
     &["check"],
+    &["plan"],
+    &["explain"],
     &["contain"],
     &["release"],
     &["cases"],
     &["dead"],
     &["audit"],
+    &["subscriptions"],
     &["healthcheck"],
 ];
 
@@ -20,7 +23,15 @@ fn the_first_help_lists_every_command_and_every_exit_code() {
     for command in COMMANDS {
         assert!(ran.out.contains(&format!("\n  {}", command[0])), "{}", ran.out);
     }
-    for code in ["0  done", "1  error", "4  containment", "64  usage", "75  try later", "78  configuration"] {
+    for code in [
+        "0  done",
+        "1  error",
+        "2  something",
+        "4  containment",
+        "64  usage",
+        "75  try later",
+        "78  configuration",
+    ] {
         assert!(ran.out.contains(code), "{code}: {}", ran.out);
     }
 }
@@ -49,7 +60,11 @@ fn wrong_usage_is_64_on_stderr() {
     let wrong: &[&[&str]] = &[
         &[],
         &["contian"],
-        &["serve", "--only", "scheduler"],
+        &["serve", "--only", "schedular"],
+        &["plan"],
+        &["plan", "--user", "ann@example.com"],
+        &["explain"],
+        &["subscriptions"],
         &["contain"],
         &["contain", "not-a-guid", "--reason", "x"],
         &["contain", "00000000-0000-0000-0000-000000000001"],

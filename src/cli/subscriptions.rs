@@ -1,0 +1,168 @@
+//! `subscriptions`: Graph's change notifications, listed, made sure of, removed.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::ask::Consent;
+use super::exit::{Exit, Failure};
+use super::output::{Output, table};
+use super::records;
+use super::vendors::work;
+use crate::clock::{SharedClock, SystemClock, Timestamp};
+use crate::config::{Config, Role, Roles};
+use crate::entra::{Subscription, Subscriptions as Client};
+use crate::outbound::{self, Deps};
+use crate::telemetry::Metrics;
+use crate::worker::scheduler::{Done, SubscriptionSettings, keep_subscriptions};
+
+/// List, make sure of, or delete the Graph subscriptions of this application
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Needs the environment that a scheduler has, and reaches Entra. A running server keeps its subscriptions by itself;
+`ensure` also works in observe mode and while no scheduler runs.
+
+Examples:
+  lockstep subscriptions list
+  lockstep subscriptions ensure
+  lockstep subscriptions delete 0c7d1f5e-… --yes")]
+pub struct Subscriptions {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Every subscription of this application, also those of other installations
+    List,
+    /// Make, renew or replace the subscriptions for users and groups
+    Ensure,
+    /// Delete one by its id; notifications through it stop at once
+    Delete(Delete),
+}
+
+#[derive(Debug, Args)]
+struct Delete {
+    /// The id that `subscriptions list` shows
+    id: String,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    id: String,
+    resource: String,
+    url: String,
+    expires: Timestamp,
+    ours: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Ensured {
+    resource: &'static str,
+    id: Option<String>,
+    expires: Option<Timestamp>,
+    done: String,
+}
+
+struct Wiring {
+    config: Config,
+    client: Client,
+    clock: SharedClock,
+}
+
+impl Subscriptions {
+    pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let wiring = Wiring::of_environment()?;
+        match self.command {
+            Command::List => wiring.list(output).await,
+            Command::Ensure => wiring.ensure(output).await,
+            Command::Delete(delete) => wiring.delete(delete, output).await,
+        }
+    }
+}
+
+impl Wiring {
+    fn of_environment() -> Result<Wiring, Failure> {
+        let config = crate::config::load(&super::environment(), &Roles::only([Role::Scheduler]))?;
+        let clock: SharedClock = std::sync::Arc::new(SystemClock);
+        let deps = Deps { clock: clock.clone(), metrics: Metrics::new() };
+        let client = Client::new(&work(&config).entra, &deps).map_err(Failure::other)?;
+        Ok(Wiring { config, client, clock })
+    }
+
+    fn url(&self) -> Option<String> {
+        let url = self.config.public_url.as_ref()?;
+        Some(outbound::address(url, "/webhooks/graph").to_string())
+    }
+
+    async fn list(&self, output: &Output) -> Result<Exit, Failure> {
+        let ours = self.url();
+        let listed = |subscription: Subscription| Listed {
+            ours: ours.as_ref() == Some(&subscription.notification_url),
+            id: subscription.id,
+            resource: subscription.resource,
+            url: subscription.notification_url,
+            expires: subscription.expires,
+        };
+        let all = self.client.list().await.map_err(Failure::other)?;
+        let all: Vec<Listed> = all.into_iter().map(listed).collect();
+        if all.is_empty() {
+            output.say("no subscriptions");
+        }
+        output.data(&all, || {
+            let row = |one: &Listed| {
+                let ours = if one.ours { "yes" } else { "no" };
+                let expires = format!("{:.0}", one.expires);
+                vec![one.id.clone(), one.resource.clone(), expires, ours.to_owned(), one.url.clone()]
+            };
+            table(&["id", "resource", "expires", "ours", "url"], all.iter().map(row))
+        })?;
+        Ok(Exit::Done)
+    }
+
+    async fn ensure(&self, output: &Output) -> Result<Exit, Failure> {
+        let (Some(notification_url), Some(client_state)) = (self.url(), self.config.client_state.clone())
+        else {
+            let why = "LOCKSTEP_PUBLIC_URL and GRAPH_CLIENT_STATE must be set: where Graph sends to, and with what secret";
+            return Err(Failure::Other(anyhow::anyhow!(why)));
+        };
+        let settings = SubscriptionSettings { client: self.client.clone(), notification_url, client_state };
+        let store = records::open(&self.config.local)?;
+        let kept = keep_subscriptions(&settings, store.as_ref(), &self.clock).await?;
+        let mut failed = false;
+        let ensured: Vec<Ensured> = kept
+            .into_iter()
+            .map(|one| {
+                let done = match one.done {
+                    Done::Nothing => "stands".to_owned(),
+                    Done::Renewed => "renewed".to_owned(),
+                    Done::Made => "made".to_owned(),
+                    Done::Failed(why) => {
+                        failed = true;
+                        format!("failed: {why}")
+                    }
+                };
+                Ensured { resource: one.resource, id: one.id, expires: one.expires, done }
+            })
+            .collect();
+        output.data(&ensured, || {
+            let row = |one: &Ensured| {
+                let expires = one.expires.map(|at| format!("{at:.0}")).unwrap_or_default();
+                vec![one.resource.to_owned(), one.id.clone().unwrap_or_default(), expires, one.done.clone()]
+            };
+            table(&["resource", "id", "expires", "done"], ensured.iter().map(row))
+        })?;
+        Ok(if failed { Exit::Error } else { Exit::Done })
+    }
+
+    async fn delete(&self, delete: Delete, output: &Output) -> Result<Exit, Failure> {
+        delete.consent.obtain(&format!("Delete the subscription {}?", delete.id))?;
+        match self.client.delete(&delete.id).await {
+            Ok(()) => output.say("deleted"),
+            Err(error) if error.is_gone() => output.say("it is gone already"),
+            Err(error) => return Err(Failure::other(error)),
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,101 @@
+//! What would be done for one person, and why: the look of the sync lane without anything that writes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::Serialize;
+
+use super::picture::{self, Eyes, Known};
+use crate::auth0;
+use crate::clock::Timestamp;
+use crate::entra;
+use crate::event::{ObjectId, Subject};
+use crate::plan::sync::explain::{Explanation, explain};
+use crate::plan::sync::{SyncPlan, plan};
+use crate::policy::Policy;
+use crate::snapshot::sync::{Depth, Groups, SyncSnapshot};
+use crate::store::Store;
+
+/// Groups whose parents are asked for while looking for the way to a policy's group.
+const STEPS_MAX: usize = 200;
+
+/// One person, seen whole.
+#[derive(Debug)]
+pub struct Preview {
+    pub snapshot: SyncSnapshot,
+    pub plan: SyncPlan,
+    pub explanation: Explanation,
+}
+
+/// A group on the way from a person to a group of the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    pub group: ObjectId,
+    pub name: Option<String>,
+}
+
+/// Reads everything about the person and plans. `store` is `None` where none was ever written: then accounts are found
+/// by search alone.
+///
+/// # Errors
+/// When either side cannot be read: half a picture explains nothing.
+pub async fn preview(
+    entra: &entra::Reader,
+    auth0: &auth0::Reader,
+    store: Option<&dyn Store>,
+    policy: &Policy,
+    subject: Subject,
+    now: Timestamp,
+) -> anyhow::Result<Preview> {
+    let known = match store {
+        Some(store) => Known::read(store, subject).await?,
+        None => Known { case: None, links: Vec::new(), remembered: None },
+    };
+    let eyes = Eyes { entra, auth0 };
+    let read = picture::read(eyes, subject, policy, &known, Depth::Full, now).await;
+    let snapshot = read.map_err(|trouble| anyhow::anyhow!(trouble.why))?.snapshot;
+    let plan = plan(&snapshot, policy, now);
+    let explanation = explain(&snapshot, policy);
+    Ok(Preview { snapshot, plan, explanation })
+}
+
+/// For each group that gives something: the way from a group that the person is a direct member of, outermost last.
+/// Empty for a group to which no way was found within the steps that are taken.
+///
+/// # Errors
+/// When Graph cannot be read.
+pub async fn paths(
+    entra: &entra::Reader,
+    preview: &Preview,
+) -> Result<BTreeMap<ObjectId, Vec<Step>>, entra::Error> {
+    let mut wanted: BTreeSet<ObjectId> =
+        preview.explanation.given.iter().flat_map(|given| given.by.clone()).collect();
+    let Groups::Known(within) = &preview.snapshot.groups else { return Ok(BTreeMap::new()) };
+    let mut paths = BTreeMap::new();
+    let mut from: BTreeMap<ObjectId, Vec<Step>> = BTreeMap::new();
+    let mut open = VecDeque::new();
+    for group in entra.direct_groups(preview.snapshot.subject.object).await? {
+        let step = Step { group: group.id, name: group.display_name };
+        from.insert(group.id, vec![step]);
+        open.push_back(group.id);
+    }
+    for _ in 0..STEPS_MAX {
+        let Some(group) = open.pop_front() else { break };
+        let way = from[&group].clone();
+        if wanted.remove(&group) {
+            paths.insert(group, way.clone());
+        }
+        if wanted.is_empty() {
+            break;
+        }
+        for parent in entra.parents(group).await? {
+            // Only groups that the person is in, and each once: nesting may run in circles.
+            if within.contains(&parent.id) && !from.contains_key(&parent.id) {
+                let step = Step { group: parent.id, name: parent.display_name };
+                from.insert(parent.id, way.iter().cloned().chain([step]).collect());
+                open.push_back(parent.id);
+            }
+        }
+    }
+    paths.extend(wanted.into_iter().map(|group| (group, Vec::new())));
+    Ok(paths)
+}
