@@ -6,16 +6,15 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
+use crate::auth0::catalogue::Catalogue;
 use crate::auth0::error::Effect;
 use crate::auth0::lifetimes::Lifetimes;
+use crate::auth0::limit::Limit;
 use crate::auth0::wire::ErrorBody;
-use crate::auth0::{Error, Settings, token, wire};
+use crate::auth0::{Error, Settings, mail, scim, token};
 use crate::case::AccountId;
-use crate::clock;
 use crate::event::Lane;
-use crate::outbound::budget::Budget;
-use crate::outbound::gate::{BY_THE_SECOND, Gate, Told};
-use crate::outbound::http::{Answer, Cause, Unreadable};
+use crate::outbound::http::{Answer, Unreadable};
 use crate::outbound::token::{Token, Tokens};
 use crate::outbound::{self, Deps, Trouble};
 
@@ -38,14 +37,15 @@ pub(super) enum NotFound {
     NotInPlan,
     /// The thing itself is gone, whose absence is all we want.
     Fine,
+    /// A role or an organization that was known is gone: the catalogue is out of date.
+    Stale,
 }
 
-/// One request, its path encoded already.
-#[derive(Debug)]
+/// One request, its path encoded already. Not printable: query and body hold addresses, names and passwords.
 pub(super) struct Request {
     pub(super) operation: Operation,
     pub(super) method: Method,
-    /// After `/api/v2`.
+    /// After `/api/v2`, or what else the line begins with.
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
@@ -65,6 +65,16 @@ impl Request {
         }
     }
 
+    /// A write with a correlation id of its own.
+    pub(super) fn write(operation: Operation, method: Method, path: impl Into<String>) -> Request {
+        let correlation = Some(uuid::Uuid::now_v7().to_string());
+        Request { method, correlation, ..Request::get(operation, path) }
+    }
+
+    pub(super) fn body(self, body: Value) -> Request {
+        Request { body: Some(body), ..self }
+    }
+
     pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Request {
         self.query.push((name, value.to_string()));
         self
@@ -74,7 +84,7 @@ impl Request {
         if self.method == Method::GET { Effect::Read } else { Effect::Write }
     }
 
-    fn trouble(&self, trouble: Trouble) -> Error {
+    pub(super) fn trouble(&self, trouble: Trouble) -> Error {
         Error::Trouble { operation: self.operation.word, effect: self.effect(), trouble }
     }
 
@@ -98,24 +108,30 @@ pub(super) fn user_path(operation: Operation, id: &AccountId, rest: &str) -> Res
 pub(super) struct Shared {
     url: reqwest::Url,
     pub(super) connection: Option<String>,
+    pub(super) client_id: String,
     pub(super) deps: Deps,
     tokens: Arc<Tokens<Error>>,
-    budget: Budget,
-    gate: Gate,
+    limit: Limit,
+    pub(super) scim: scim::Line,
+    /// The Authentication API's limit.
+    pub(super) mail: Limit,
     pub(super) lifetimes: Lifetimes,
+    pub(super) catalogue: Catalogue,
 }
 
 impl Shared {
     pub(super) fn new(settings: &Settings, deps: &Deps) -> Result<Shared, Error> {
-        let (rate, burst) = (settings.requests_per_second, settings.burst);
         Ok(Shared {
             url: settings.url.clone(),
             connection: settings.connection.clone(),
+            client_id: settings.client_id.clone(),
             deps: deps.clone(),
             tokens: token::tokens(settings, deps)?,
-            budget: Budget::new(VENDOR, rate, burst, Arc::clone(&deps.metrics)),
-            gate: Gate::new(VENDOR, Arc::clone(&deps.clock), BY_THE_SECOND),
+            limit: Limit::new(VENDOR, settings.requests_per_second, settings.burst, deps),
+            scim: scim::Line::new(settings.scim_token.clone(), deps),
+            mail: mail::limit(deps),
             lifetimes: Lifetimes::default(),
+            catalogue: Catalogue::default(),
         })
     }
 }
@@ -145,68 +161,65 @@ impl Caller {
     /// Waits for what we owe the vendor, within bounds, before anything is sent.
     async fn admit(&self, request: &Request) -> Result<Token, Error> {
         let shared = &self.shared;
-        let held = |until| request.trouble(Trouble::HeldBack { until });
-        shared.gate.check().map_err(held)?;
+        shared.limit.check().map_err(|it| request.trouble(it))?;
         // The token first: a token of the budget that then waits for a login is lost to others.
         let token = shared.tokens.get().await?;
-        let taken = shared.budget.take(self.lane).await;
-        let until = |wait| clock::after(shared.deps.clock.now(), wait);
-        taken.map_err(|wait| request.trouble(Trouble::OverBudget { until: until(wait) }))?;
-        // Somebody may have been throttled while we waited.
-        shared.gate.check().map_err(held)?;
+        shared.limit.take(self.lane).await.map_err(|it| request.trouble(it))?;
         Ok(token)
     }
 
     async fn send(&self, request: &Request, token: &Token) -> Result<Answer, Error> {
-        let url = outbound::address(&self.shared.url, &format!("/api/v2{}", request.path));
-        let mut building = self.http.request(request.method.clone(), url);
-        building = building.bearer_auth(token.secret.expose_secret());
-        if !request.query.is_empty() {
-            building = building.query(&request.query);
-        }
-        if let Some(body) = &request.body {
-            building = building.json(body);
-        }
-        if let Some(correlation) = &request.correlation {
-            building = building.header("x-correlation-id", correlation);
-        }
-        let sent = outbound::exchange(&self.shared.deps, VENDOR, request.operation.word, building).await;
-        let answer = sent.map_err(|it| request.trouble(it))?;
+        let building = self.build(request, "/api/v2", "application/json");
+        let answer = self.exchange(request, building.bearer_auth(token.secret.expose_secret())).await?;
         if answer.status == reqwest::StatusCode::FORBIDDEN {
             self.shared.tokens.doubt(token);
         }
         Ok(answer)
     }
 
-    fn judge(&self, request: &Request, answer: Answer) -> Result<Answer, Error> {
-        let shared = &self.shared;
-        if let Some(remaining) = wire::remaining(&answer) {
-            shared.budget.heard(remaining, wire::limit(&answer));
+    /// The request without anything that authenticates it; its body is of the type `media`.
+    pub(super) fn build(&self, request: &Request, prefix: &str, media: &str) -> reqwest::RequestBuilder {
+        let url = outbound::address(&self.shared.url, &format!("{prefix}{}", request.path));
+        let mut building = self.http.request(request.method.clone(), url);
+        if !request.query.is_empty() {
+            building = building.query(&request.query);
         }
-        if answer.status.is_success() {
-            shared.gate.passed();
-            return Ok(answer);
+        if let Some(body) = &request.body {
+            building = building.header(reqwest::header::CONTENT_TYPE, media).json(body);
         }
-        let status = answer.status.as_u16();
-        match status {
-            429 => Err(self.throttled(request, &answer)),
-            503 if answer.header("retry-after").is_some() => Err(self.throttled(request, &answer)),
-            500.. => Err(request.trouble(Trouble::Failed { status })),
-            408 => Err(request.trouble(Trouble::NoReply(Cause::TimedOut))),
-            _ => Err(refused(request.operation, &answer)),
+        if let Some(correlation) = &request.correlation {
+            building = building.header("x-correlation-id", correlation);
         }
+        building
     }
 
-    /// The limit is the tenant's, so the pause is everybody's, containment included.
-    fn throttled(&self, request: &Request, answer: &Answer) -> Error {
-        let until = wire::come_back_at(answer, self.shared.deps.clock.now());
-        self.shared.gate.close(until.map_or(Told::Nothing, Told::Until));
-        request.trouble(Trouble::Throttled { status: answer.status.as_u16(), until })
+    /// Sends what was built, whatever it asks of whom.
+    pub(super) async fn exchange(
+        &self,
+        request: &Request,
+        building: reqwest::RequestBuilder,
+    ) -> Result<Answer, Error> {
+        let sent = outbound::exchange(&self.shared.deps, VENDOR, request.operation.word, building).await;
+        sent.map_err(|it| request.trouble(it))
+    }
+
+    fn judge(&self, request: &Request, answer: Answer) -> Result<Answer, Error> {
+        // The limit is the tenant's, so a pause is everybody's, containment included.
+        self.shared.limit.heard(&answer).map_err(|it| request.trouble(it))?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        let refused = refused(request, &answer);
+        if refused.is_stale() {
+            self.shared.catalogue.forget();
+        }
+        Err(refused)
     }
 }
 
-/// The status decides, `errorCode` refines; the text is only asked about plans.
-fn refused(operation: Operation, answer: &Answer) -> Error {
+/// The status decides, `errorCode` refines; the text is only asked about plans and about names of attributes.
+fn refused(request: &Request, answer: &Answer) -> Error {
+    let operation = request.operation;
     let status = answer.status.as_u16();
     let told = ErrorBody::of(answer);
     let code = outbound::shown_code(told.error_code.as_deref().unwrap_or("without_code"));
@@ -219,6 +232,11 @@ fn refused(operation: Operation, answer: &Answer) -> Error {
         404 if operation.not_found == NotFound::NotInPlan => {
             Error::NotInPlan { operation: word, status, code }
         }
+        404 if operation.not_found == NotFound::Stale && told.is_auth0s() => Error::Stale { operation: word },
+        400 => match request.body.as_ref().and_then(|body| told.unwritable(body)) {
+            Some(what) => Error::Unwritable { operation: word, what },
+            None => Error::Refused { operation: word, status, code },
+        },
         401..=403 => Error::Forbidden { operation: word, needs: operation.needs, status, code },
         _ => Error::Refused { operation: word, status, code },
     }

@@ -3,6 +3,9 @@
 use crate::outbound::{SetupError, Trouble};
 use crate::retry::WhatNow;
 
+/// A tenant with several verified custom domains wants to be told one with everything that may send mail (recorded).
+pub(super) const CUSTOM_DOMAINS: &str = "custom_domain_conflict";
+
 /// A failed request to the Management API or its token endpoint. Shows our word for the operation, the status and the
 /// vendor's code, never its text, which may quote what was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +27,24 @@ pub enum Error {
     /// A search found more than can belong to one person.
     #[error("auth0 {operation}: {found} hits, more than {most} accounts of one person are not believed")]
     TooMany { operation: &'static str, found: u64, most: usize },
+    /// What is to be made is there already, or somebody else's is in its place: look again.
+    #[error("auth0 {operation}: it exists already")]
+    Exists { operation: &'static str },
+    /// Auth0 does not let these attributes of this account be written (or cleared). Names, never values.
+    #[error("auth0 {operation}: {what} cannot be written to this account")]
+    Unwritable { operation: &'static str, what: String },
+    /// A role or an organization does not exist (any more): the catalogue has been forgotten, look again.
+    #[error("auth0 {operation}: a role or an organization does not exist any more")]
+    Stale { operation: &'static str },
+    /// SCIM does not know the account: it is not of the connection, or was made by a login.
+    #[error("auth0 {operation}: SCIM does not know the account")]
+    UnknownToScim { operation: &'static str },
+    /// A setting that the call needs is missing. Nothing was sent.
+    #[error("auth0 {operation}: needs {missing}")]
+    NotSetUp { operation: &'static str, missing: &'static str },
+    /// The system gives no random bytes. Nothing was sent.
+    #[error("auth0 {operation}: the system gives no random bytes")]
+    NoRandom { operation: &'static str },
     /// The id cannot be put into an address. Nothing was sent.
     #[error("auth0 {operation}: not an account id")]
     NotAnId { operation: &'static str },
@@ -45,8 +66,18 @@ impl Error {
     pub fn what_now(&self) -> WhatNow {
         match self {
             Error::Trouble { trouble, .. } => trouble.what_now(),
-            Error::Gone { .. } | Error::Refused { .. } | Error::NotAnId { .. } => WhatNow::GiveUp,
+            // With a catalogue read anew the next look does not ask for it again.
+            Error::Stale { .. } => WhatNow::BackOff,
+            Error::Refused { code, .. } if code == CUSTOM_DOMAINS => WhatNow::AskHuman,
+            Error::Gone { .. }
+            | Error::Refused { .. }
+            | Error::Exists { .. }
+            | Error::Unwritable { .. }
+            | Error::UnknownToScim { .. }
+            | Error::NotAnId { .. } => WhatNow::GiveUp,
             Error::Setup(_)
+            | Error::NotSetUp { .. }
+            | Error::NoRandom { .. }
             | Error::NotInPlan { .. }
             | Error::Forbidden { .. }
             | Error::TooMany { .. }
@@ -67,6 +98,16 @@ impl Error {
     /// The tenant's plan does not include this call: another means must be tried.
     pub fn is_not_in_plan(&self) -> bool {
         matches!(self, Error::NotInPlan { .. })
+    }
+
+    /// What was to be made is there already, by whomever.
+    pub fn is_exists(&self) -> bool {
+        matches!(self, Error::Exists { .. })
+    }
+
+    /// A role or an organization is gone; what is known of the tenant has been forgotten.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Error::Stale { .. })
     }
 
     /// Unreachable, failing or throttling: this passes without anybody doing anything.

@@ -1,10 +1,13 @@
 //! What Lockstep asks the Management API.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::auth0::call::{Caller, NotFound, Operation, Request, user_path};
 use crate::auth0::wire::{self, CheckpointPage, DeviceCredential, OffsetPage};
-use crate::auth0::{Error, search};
+use crate::auth0::{Error, Names, holding, memberships, search};
 use crate::case::{AccountId, Means};
 use crate::event::ObjectId;
+use crate::snapshot::sync::{Holding, LookAlike, OrganizationId, RoleId, Tenant};
 use crate::snapshot::{Access, Account, Count};
 
 const USER_GET: Operation = Operation { word: "user.get", needs: "read:users", not_found: NotFound::Odd };
@@ -78,6 +81,41 @@ impl Reader {
     /// could do lives on in the other.
     pub async fn holder_of(&self, id: &AccountId) -> Result<Option<AccountId>, Error> {
         search::holder_of(&self.caller, id).await
+    }
+
+    /// One account whole as it is now, its roles and organizations unread; `None` when Auth0 says that it does not exist.
+    pub async fn holding(&self, id: &AccountId) -> Result<Option<Holding>, Error> {
+        holding::read(&self.caller, id).await
+    }
+
+    /// The roles that the account has by itself, outside organizations.
+    pub async fn roles_of(&self, id: &AccountId) -> Result<BTreeSet<RoleId>, Error> {
+        memberships::roles_of(&self.caller, id).await
+    }
+
+    /// The organizations among `managed` that the account is a member of, with its roles there. Others are not told: what
+    /// nobody manages is nobody's to compare.
+    pub async fn organizations_of(
+        &self,
+        id: &AccountId,
+        managed: &BTreeSet<OrganizationId>,
+    ) -> Result<BTreeMap<OrganizationId, BTreeSet<RoleId>>, Error> {
+        memberships::organizations_of(&self.caller, id, managed).await
+    }
+
+    /// What the policy names, as it exists in the tenant; at most a minute old. What does not exist is absent.
+    pub async fn tenant(&self, names: &Names) -> Result<Tenant, Error> {
+        self.caller.shared.catalogue.tenant(&self.caller, names).await
+    }
+
+    /// Reads the tenant anew when it is asked for next. [`Error::Stale`] has done so already.
+    pub fn forget_tenant(&self) {
+        self.caller.shared.catalogue.forget();
+    }
+
+    /// The accounts with this e-mail address in any spelling, each once and sorted, those of the person included.
+    pub async fn accounts_with_email(&self, email: &str) -> Result<Vec<LookAlike>, Error> {
+        search::accounts_with_email(&self.caller, email).await
     }
 
     /// The longest lifetime of an access token among the tenant's APIs, in seconds; at most ten minutes old.

@@ -1,12 +1,17 @@
 //! Finding accounts by who they belong to. Auth0's search is eventually consistent (Auth0, List and Search Users), so
 //! it finds accounts and never proves anything about them: every hit is checked here, and read by id by the caller.
 
+use std::collections::BTreeMap;
+
 use crate::auth0::Error;
 use crate::auth0::call::{Caller, NotFound, Operation, Request};
-use crate::auth0::wire::{OffsetPage, User};
+use crate::auth0::wire::{OffsetPage, SameEmail, User};
 use crate::case::AccountId;
 use crate::event::ObjectId;
+use crate::snapshot::sync::LookAlike;
 
+const BY_EMAIL: Operation =
+    Operation { word: "users.by_email", needs: "read:users", not_found: NotFound::Odd };
 const SEARCH: Operation = Operation { word: "users.search", needs: "read:users", not_found: NotFound::Odd };
 
 /// Accounts of one person beyond this are a search gone wrong, not a person.
@@ -40,6 +45,47 @@ pub(super) async fn holder_of(caller: &Caller, id: &AccountId) -> Result<Option<
     let Some((_, own)) = id.as_str().split_once('|') else { return Ok(None) };
     let hits = search(caller, &term("identities.user_id", own)).await?;
     Ok(hits.iter().find(|user| user.has_absorbed(id)).and_then(|user| AccountId::read(&user.user_id)))
+}
+
+/// Every account with this e-mail address, each once and sorted. Immediate, and case-sensitive: database connections
+/// store addresses in lower case, others as they came (Auth0, Get Users by ID or Email), so both are asked for.
+pub(super) async fn accounts_with_email(caller: &Caller, email: &str) -> Result<Vec<LookAlike>, Error> {
+    let lower = email.to_lowercase();
+    let as_given = with_email(caller, email);
+    let found = match lower == email {
+        true => as_given.await?,
+        false => {
+            let (given, lower) = futures_util::try_join!(as_given, with_email(caller, &lower))?;
+            given.into_iter().chain(lower).collect()
+        }
+    };
+    let same =
+        found.into_iter().filter(|user| user.email.as_ref().is_some_and(|e| e.to_lowercase() == lower));
+    let by_id: BTreeMap<AccountId, LookAlike> =
+        same.filter_map(|user| look_alike(&user)).map(|found| (found.id.clone(), found)).collect();
+    Ok(by_id.into_values().collect())
+}
+
+async fn with_email(caller: &Caller, email: &str) -> Result<Vec<SameEmail>, Error> {
+    let request = Request::get(BY_EMAIL, "/users-by-email")
+        .query("email", email)
+        .query("fields", "user_id,email,email_verified,identities")
+        .query("include_fields", true);
+    let answer = caller.call(&request).await?;
+    let listed: OffsetPage<SameEmail> = answer.json().map_err(|why| request.misfit(&answer, why))?;
+    let found = listed.into_parts().0;
+    match found.len() > HITS_MAX {
+        true => Err(Error::TooMany { operation: BY_EMAIL.word, found: found.len() as u64, most: HITS_MAX }),
+        false => Ok(found),
+    }
+}
+
+fn look_alike(user: &SameEmail) -> Option<LookAlike> {
+    Some(LookAlike {
+        id: AccountId::read(&user.user_id)?,
+        is_database: user.identities.first().is_some_and(|own| own.provider == "auth0"),
+        email_verified: user.email_verified == true,
+    })
 }
 
 async fn search(caller: &Caller, query: &str) -> Result<Vec<User>, Error> {

@@ -2,6 +2,8 @@
 //!
 //! Lenient on purpose: real answers carry fields that Auth0's own schemas forbid, and lists come bare or wrapped.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -9,6 +11,7 @@ use crate::case::{AccountId, CaseId};
 use crate::clock::{self, Timestamp};
 use crate::event::ObjectId;
 use crate::outbound::http::Answer;
+use crate::snapshot::sync::RootWritable;
 use crate::snapshot::{Blocked, Stamp};
 
 /// First-level key of `app_metadata` that Lockstep alone writes: nested objects are replaced whole, and there is no
@@ -31,9 +34,17 @@ pub(super) struct User {
 /// One of the identities that are linked into a user; the first is the user's own.
 #[derive(Debug, Deserialize)]
 pub(super) struct Identity {
-    provider: String,
+    pub(super) provider: String,
+    #[serde(default)]
+    pub(super) connection: String,
     /// Without the provider in front. Numbers occur with social providers.
     user_id: Value,
+}
+
+/// Our mark in `app_metadata`.
+pub(super) fn stamp_in(app_metadata: &Value) -> Option<Stamp> {
+    let case: CaseId = app_metadata.get(OUR_KEY)?.get("case")?.as_str()?.parse().ok()?;
+    Some(Stamp { case })
 }
 
 impl User {
@@ -43,8 +54,7 @@ impl User {
 
     /// Our mark of a block. What we leave behind after a release names no case and is none.
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        let case: CaseId = self.app_metadata.get(OUR_KEY)?.get("case")?.as_str()?.parse().ok()?;
-        Some(Stamp { case })
+        stamp_in(&self.app_metadata)
     }
 
     /// Whether this account belongs to the Entra object: by what SCIM or we have written, or by a `waad` identity.
@@ -72,7 +82,7 @@ impl Identity {
         self.provider == "waad" && names(last, object)
     }
 
-    fn full_id(&self) -> String {
+    pub(super) fn full_id(&self) -> String {
         format!("{}|{}", self.provider, self.own_id())
     }
 
@@ -104,7 +114,15 @@ pub(super) struct CheckpointPage {
 pub(super) enum OffsetPage<T> {
     Wrapped {
         total: u64,
-        #[serde(alias = "users", alias = "grants", alias = "device_credentials", alias = "resource_servers")]
+        #[serde(
+            alias = "users",
+            alias = "grants",
+            alias = "device_credentials",
+            alias = "resource_servers",
+            alias = "roles",
+            alias = "organizations",
+            alias = "connections"
+        )]
         items: Vec<T>,
     },
     Bare(Vec<T>),
@@ -134,13 +152,74 @@ pub(super) struct ResourceServer {
     pub(super) is_system: bool,
 }
 
+/// A role or an organization.
+#[derive(Debug, Deserialize)]
+pub(super) struct Named {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) name: String,
+}
+
+/// A connection, without its options but one: they hold its secret.
+#[derive(Debug, Deserialize)]
+pub(super) struct Connection {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default)]
+    options: ConnectionOptions,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ConnectionOptions {
+    set_user_root_attributes: Option<String>,
+}
+
+impl Connection {
+    /// Without the option Auth0 syncs at each login (Auth0, Configure Connection Sync with Auth0).
+    pub(super) fn root(&self) -> RootWritable {
+        match self.options.set_user_root_attributes.as_deref() {
+            None | Some("on_each_login") => RootWritable::No,
+            Some("on_first_login" | "never_on_login") => RootWritable::Yes,
+            Some(_) => RootWritable::NotTold,
+        }
+    }
+}
+
+/// An account that shares an e-mail address.
+#[derive(Debug, Deserialize)]
+pub(super) struct SameEmail {
+    pub(super) user_id: String,
+    #[serde(default)]
+    pub(super) email: Option<String>,
+    #[serde(default)]
+    pub(super) email_verified: Value,
+    #[serde(default)]
+    pub(super) identities: Vec<Identity>,
+}
+
 /// `{"statusCode":404,"error":"Not Found","message":"…","errorCode":"inexistent_user"}`; `errorCode` may be absent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ErrorBody {
+    status_code: Option<Value>,
     pub(super) error_code: Option<String>,
     message: String,
 }
+
+/// Root attributes that Auth0 names when it refuses to have them written.
+const REFUSABLE: [&str; 7] =
+    ["email_verified", "email", "given_name", "family_name", "nickname", "picture", "name"];
+/// How Auth0 begins when it refuses what was sent and not how it was sent (Auth0 Management API v2, Update a user:
+/// the texts of 400).
+const REFUSALS: [&str; 5] = [
+    "cannot update",
+    "cannot be updated",
+    "cannot be removed",
+    "not allowed to update",
+    "not supported for enterprise users",
+];
 
 impl ErrorBody {
     pub(super) fn of(answer: &Answer) -> ErrorBody {
@@ -154,6 +233,35 @@ impl ErrorBody {
             Some("insufficient_entitlement") => true,
             Some("insufficient_scope") => self.message.to_ascii_lowercase().contains("upgrade"),
             _ => false,
+        }
+    }
+
+    /// Whether this is Auth0's own way of refusing, and not a proxy's.
+    pub(super) fn is_auth0s(&self) -> bool {
+        self.status_code.is_some()
+    }
+
+    /// Which of the attributes that were sent Auth0 will not have written: those that its text names, or all that can
+    /// be refused when it names none. `None` when the refusal is about something else.
+    pub(super) fn unwritable(&self, sent: &Value) -> Option<String> {
+        let text = self.message.to_ascii_lowercase();
+        let of_validation = text.starts_with("payload validation error") && text.contains("on property");
+        let of_attributes = REFUSALS.iter().any(|refusal| text.contains(refusal));
+        let sent: Vec<&str> = REFUSABLE.into_iter().filter(|name| sent.get(*name).is_some()).collect();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut words: BTreeSet<&str> = match text.split_once("on property ") {
+            // What follows the property's name is its description, in many words.
+            Some((_, property)) if of_validation => property.split(|c| !is_word(c)).take(1).collect(),
+            _ => text.split(|c| !is_word(c)).collect(),
+        };
+        if text.contains("email verification") {
+            words.insert("email_verified");
+        }
+        let named: Vec<&str> = sent.iter().copied().filter(|name| words.contains(name)).collect();
+        match (of_attributes, of_validation) {
+            (true, _) if named.is_empty() && !sent.is_empty() => Some(sent.join(", ")),
+            (true, _) | (_, true) if !named.is_empty() => Some(named.join(", ")),
+            _ => None,
         }
     }
 

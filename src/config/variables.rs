@@ -66,6 +66,7 @@ pub const AUTH0_URL: Variable = open("AUTH0_URL");
 pub const AUTH0_CLIENT_ID: Variable = private("AUTH0_CLIENT_ID");
 pub const AUTH0_CLIENT_SECRET: Variable = secret("AUTH0_CLIENT_SECRET");
 pub const AUTH0_CONNECTION: Variable = open("AUTH0_CONNECTION");
+pub const AUTH0_SCIM_TOKEN: Variable = secret("AUTH0_SCIM_TOKEN");
 pub const AUTH0_REQUESTS_PER_SECOND: Variable = open("AUTH0_REQUESTS_PER_SECOND");
 pub const AUTH0_BURST: Variable = open("AUTH0_BURST");
 pub const GRAPH_CLIENT_STATE: Variable = secret("GRAPH_CLIENT_STATE");
@@ -104,6 +105,7 @@ pub const ALL: &[Variable] = &[
     AUTH0_CLIENT_ID,
     AUTH0_CLIENT_SECRET,
     AUTH0_CONNECTION,
+    AUTH0_SCIM_TOKEN,
     AUTH0_REQUESTS_PER_SECOND,
     AUTH0_BURST,
     GRAPH_CLIENT_STATE,

@@ -78,6 +78,7 @@ fn auth0(reader: &mut Reader<'_>) -> Option<crate::auth0::Settings> {
     let client_id = reader.needed(variables::AUTH0_CLIENT_ID, what_for, |text| Ok(text.to_owned()));
     let client_secret = reader.needed(variables::AUTH0_CLIENT_SECRET, what_for, secret);
     let connection = reader.parsed(variables::AUTH0_CONNECTION, |text| Ok(text.to_owned()));
+    let scim_token = reader.parsed(variables::AUTH0_SCIM_TOKEN, secret);
     let rate = number(reader, variables::AUTH0_REQUESTS_PER_SECOND, 0.1..=1000.0);
     let burst = number(reader, variables::AUTH0_BURST, 1..=10_000);
     let url = match reader.is_set(variables::AUTH0_URL) {
@@ -90,6 +91,7 @@ fn auth0(reader: &mut Reader<'_>) -> Option<crate::auth0::Settings> {
         client_secret: client_secret?,
         url: url?,
         connection,
+        scim_token,
         requests_per_second: rate.unwrap_or(REQUESTS_PER_SECOND),
         burst: burst.unwrap_or(BURST),
     })

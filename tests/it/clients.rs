@@ -99,6 +99,7 @@ fn auth0_settings(twin: &Twin) -> lockstep::auth0::Settings {
         client_secret: setup.auth0_client_secret.clone().into(),
         url: urls.auth0_url.parse().unwrap(),
         connection: Some(setup.auth0_connection.clone()),
+        scim_token: None,
         requests_per_second: 1000.0,
         burst: 1000,
     }
