@@ -4,7 +4,7 @@
 //! Every change may be applied twice with the same effect, so a lost reply is reported and left to the read-back.
 
 use crate::action::Outcome;
-use crate::action::sync::SyncAction;
+use crate::action::sync::{NewAccount, SyncAction};
 use crate::auth0;
 use crate::case::AccountId;
 use crate::plan::sync::check::Checked;
@@ -48,7 +48,7 @@ pub async fn apply(keeper: &auth0::Keeper, checked: Checked) -> Vec<Applied> {
 
 async fn send(keeper: &auth0::Keeper, action: &SyncAction) -> Result<Told, auth0::Error> {
     match action {
-        SyncAction::Provision(new) => keeper.provision(new).await.map(Told::Account),
+        SyncAction::Provision(new) => provision(keeper, new).await.map(Told::Account),
         SyncAction::SetAttributes { account, values } => {
             keeper.set_attributes(account, values).await.map(|holding| Told::Holding(Box::new(holding)))
         }
@@ -77,6 +77,14 @@ async fn send(keeper: &auth0::Keeper, action: &SyncAction) -> Result<Told, auth0
             keeper.mail_password_link(connection, email).await.map(nothing)
         }
         SyncAction::MailEnrolment { account } => keeper.mail_enrolment(account).await.map(nothing),
+    }
+}
+
+/// One that is there already is found by its object id: another life of ours made it, or SCIM did.
+async fn provision(keeper: &auth0::Keeper, new: &NewAccount) -> Result<AccountId, auth0::Error> {
+    match keeper.provision(new).await {
+        Err(error) if error.is_exists() => keeper.provisioned(new).await?.ok_or(error),
+        made => made,
     }
 }
 

@@ -149,7 +149,7 @@ pub(super) async fn tenant(eyes: Eyes<'_>, policy: &Policy) -> Result<Tenant, au
     let in_organizations = policy.organizations.iter().flat_map(|organization| &organization.roles);
     let roles = policy.roles.iter().chain(in_organizations).map(|rule| rule.role.clone()).collect();
     let organizations = policy.organizations.iter().map(|rule| rule.organization.clone()).collect();
-    eyes.auth0.tenant(&roles, &organizations).await
+    eyes.auth0.tenant(&auth0::Names { roles, organizations }).await
 }
 
 /// By id where they are known; searched for where everything is asked or nothing is known.
