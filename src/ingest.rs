@@ -14,6 +14,7 @@ mod azure_monitor;
 mod body;
 mod door;
 mod entra_token;
+mod eventgrid;
 mod graph;
 mod harvest;
 mod query;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub risk_secrets: Vec<SecretString>,
     /// `AZURE_MONITOR_SECRET`, compared with `?secret=`, at most two.
     pub azure_monitor_secrets: Vec<SecretString>,
+    /// `EVENT_GRID_SECRET`, compared with `?secret=`, at most two. The events carry Graph's client state too.
+    pub event_grid_secrets: Vec<SecretString>,
     /// Secure webhook: the audience and keys that Entra's bearer token is checked against.
     pub azure_monitor_jwt: Option<AzureMonitorJwt>,
     /// Requests in flight before 429 is answered.
@@ -90,6 +93,10 @@ pub fn router(settings: &Settings, deps: Deps) -> Router {
     if let Some(route) = azure_monitor::Route::new(settings, &door) {
         router =
             router.route("/webhooks/azure-monitor", post(azure_monitor::receive).with_state(Arc::new(route)));
+    }
+    if let Some(route) = eventgrid::Route::new(settings, &door) {
+        let methods = post(eventgrid::receive).options(eventgrid::shake_hands);
+        router = router.route("/webhooks/eventgrid", methods.with_state(Arc::new(route)));
     }
     router
         .fallback(async || Problem::NotFound)

@@ -26,6 +26,7 @@ pub fn ingest(
 ) -> Option<crate::ingest::Settings> {
     let risk = reader.parsed(variables::RISK_WEBHOOK_SECRET, |text| values(text, webhook_secret));
     let monitor = reader.parsed(variables::AZURE_MONITOR_SECRET, |text| values(text, shared_secret));
+    let grid = reader.parsed(variables::EVENT_GRID_SECRET, |text| values(text, shared_secret));
     let audience = reader.parsed(variables::AZURE_MONITOR_AUDIENCE, |text| Ok(text.to_owned()));
     let requests = number(reader, variables::REQUESTS_MAX, 1..=100_000);
     let login_url = login?;
@@ -34,6 +35,7 @@ pub fn ingest(
         graph_client_states: graph,
         risk_secrets: risk.unwrap_or_default(),
         azure_monitor_secrets: monitor.unwrap_or_default(),
+        event_grid_secrets: grid.unwrap_or_default(),
         azure_monitor_jwt: audience.map(|audience| crate::ingest::AzureMonitorJwt { audience, login_url }),
         requests_max: requests.unwrap_or(REQUESTS_MAX),
     })

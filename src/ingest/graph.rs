@@ -48,14 +48,6 @@ impl Route {
         let client_states = settings.graph_client_states.clone();
         (!client_states.is_empty()).then(|| Route { door: door.clone(), client_states })
     }
-
-    /// Every known state is compared, whatever matched before.
-    fn knows(&self, client_state: &str) -> bool {
-        let matches = self.client_states.iter().fold(Choice::from(0), |matches, ours| {
-            matches | ours.expose_secret().as_bytes().ct_eq(client_state.as_bytes())
-        });
-        matches.into()
-    }
 }
 
 pub(super) async fn receive(State(route): State<Arc<Route>>, request: Request) -> Response {
@@ -72,7 +64,7 @@ async fn handle(route: &Route, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     body::expect_json(&parts.headers)?;
     let body = body::read(body, deadline).await?;
-    let harvest = Reading { route, received_at: route.door.now() }.read(&body)?;
+    let harvest = Notifications::at(&route.door, &route.client_states).read(&body)?;
     route.door.store(SOURCE, &harvest, deadline).await?;
     Ok(accepted())
 }
@@ -146,18 +138,31 @@ enum Resource {
     Group(ObjectId),
 }
 
-/// One request being read.
-struct Reading<'r> {
-    route: &'r Route,
+/// The notifications of one request being read, however they were wrapped.
+pub(super) struct Notifications<'r> {
+    door: &'r Door,
+    client_states: &'r [SecretString],
     received_at: Timestamp,
 }
 
-impl Reading<'_> {
+impl<'r> Notifications<'r> {
+    pub(super) fn at(door: &'r Door, client_states: &'r [SecretString]) -> Notifications<'r> {
+        Notifications { door, client_states, received_at: door.now() }
+    }
+
     fn read(&self, body: &[u8]) -> Result<Harvest, Refusal> {
         body::expect_shallow(body)?;
         let collection: Collection = wire::object(wire::value(body)?).ok_or(Refusal::Unreadable)?;
         let items = wire::elements(collection.value).ok_or(Refusal::Unreadable)?;
         wire::expect_few(items.len())?;
+        self.harvest(items)
+    }
+
+    /// What the items become. A request of which none proves itself is not authentic.
+    pub(super) fn harvest<'a>(
+        &self,
+        items: impl IntoIterator<Item = &'a RawValue>,
+    ) -> Result<Harvest, Refusal> {
         let mut harvest = Harvest::default();
         let mut is_authentic = false;
         for item in items {
@@ -169,8 +174,16 @@ impl Reading<'_> {
         if is_authentic {
             return Ok(harvest);
         }
-        self.route.door.count(SOURCE, &harvest);
+        self.door.count(SOURCE, &harvest);
         Err(Refusal::NoAuthenticItem)
+    }
+
+    /// Every known state is compared, whatever matched before.
+    fn knows(&self, client_state: &str) -> bool {
+        let matches = self.client_states.iter().fold(Choice::from(0), |matches, ours| {
+            matches | ours.expose_secret().as_bytes().ct_eq(client_state.as_bytes())
+        });
+        matches.into()
     }
 
     /// Takes one item; whether it did prove itself, or had nothing to prove.
@@ -184,7 +197,7 @@ impl Reading<'_> {
             return Ok(false);
         }
         if item.subscription_id.guid().is_none() {
-            self.route.door.note(SOURCE, "unknown_subscription");
+            self.door.note(SOURCE, "unknown_subscription");
         }
         match self.event(item) {
             Ok(event) => harvest.keep(event)?,
@@ -194,10 +207,10 @@ impl Reading<'_> {
     }
 
     fn authenticate(&self, item: &Notification<'_>) -> Result<(), Dropped> {
-        if !self.route.knows(item.client_state.get().unwrap_or_default()) {
+        if !self.knows(item.client_state.get().unwrap_or_default()) {
             return Err(Dropped::WrongClientState);
         }
-        let ours = self.route.door.tenant.0;
+        let ours = self.door.tenant.0;
         let theirs = item.tenant_id.guid().unwrap_or(Uuid::nil());
         if ours.as_bytes().ct_eq(theirs.as_bytes()).into() { Ok(()) } else { Err(Dropped::WrongTenant) }
     }
@@ -205,7 +218,7 @@ impl Reading<'_> {
     fn event(&self, item: &Notification<'_>) -> Result<Event, Dropped> {
         if let Some(word) = item.lifecycle_event.get() {
             let event = lifecycle(word).ok_or(Dropped::Unhandled)?;
-            let about = About::Tenant(self.route.door.tenant);
+            let about = About::Tenant(self.door.tenant);
             return Ok(self.made(about, EventKind::SubscriptionLifecycle { event }, None));
         }
         if item.encrypted_content.is_some() {
@@ -215,7 +228,7 @@ impl Reading<'_> {
             Some(raw) => wire::object(raw).ok_or(Dropped::Unreadable)?,
             None => ResourceData::default(),
         };
-        let tenant = self.route.door.tenant;
+        let tenant = self.door.tenant;
         let is_deleted = item.change_type.is("deleted");
         let (about, kind) = match resource(item, &data)? {
             Resource::User(object) => {
