@@ -11,6 +11,7 @@ mod cases;
 mod check;
 mod contain;
 mod dead;
+mod doctor;
 mod exit;
 mod explain;
 mod healthcheck;
@@ -65,6 +66,7 @@ Exit codes:
 enum Command {
     Serve(serve::Serve),
     Check(check::Check),
+    Doctor(doctor::Doctor),
     Plan(plan::Plan),
     Explain(explain::Explain),
     Contain(contain::Contain),
@@ -101,6 +103,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit, Failure> {
     match command {
         Command::Serve(command) => command.run().await,
         Command::Check(command) => command.run(output),
+        Command::Doctor(command) => command.run(output).await,
         Command::Plan(command) => command.run(output).await,
         Command::Explain(command) => command.run(output).await,
         Command::Contain(command) => command.run(output).await,

@@ -25,6 +25,8 @@ mod record;
 pub mod scheduler;
 mod turns;
 
+pub use picture::names;
+
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};

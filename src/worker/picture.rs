@@ -146,10 +146,15 @@ async fn memberships(
 }
 
 pub(super) async fn tenant(eyes: Eyes<'_>, policy: &Policy) -> Result<Tenant, auth0::Error> {
+    eyes.auth0.tenant(&names(policy)).await
+}
+
+/// Roles and organizations as the policy names them.
+pub fn names(policy: &Policy) -> auth0::Names {
     let in_organizations = policy.organizations.iter().flat_map(|organization| &organization.roles);
     let roles = policy.roles.iter().chain(in_organizations).map(|rule| rule.role.clone()).collect();
     let organizations = policy.organizations.iter().map(|rule| rule.organization.clone()).collect();
-    eyes.auth0.tenant(&auth0::Names { roles, organizations }).await
+    auth0::Names { roles, organizations }
 }
 
 /// By id where they are known; searched for where everything is asked or nothing is known.

@@ -5,6 +5,7 @@ use super::program::Place;
 const COMMANDS: &[&[&str]] = &[
     &["serve"],
     &["check"],
+    &["doctor"],
     &["plan"],
     &["explain"],
     &["contain"],

@@ -1,0 +1,182 @@
+//! `doctor`: what only the vendors know, each with its fix. Reads only.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use super::output::{Output, plain};
+use super::vendors::{Vendors, work};
+use crate::auth0;
+use crate::clock::{self, SystemClock};
+use crate::entra::{self, DeltaFrom, Subscriptions, Tracked};
+use crate::event::ObjectId;
+use crate::outbound::Deps;
+use crate::policy::Policy;
+use crate::policy::sync::Target;
+use crate::telemetry::Metrics;
+
+/// Ids of groups that are asked for at a time (Microsoft Graph, directoryObject: getByIds takes a thousand).
+const GROUPS_AT_A_TIME: usize = 1000;
+
+/// Check the deployment against Entra and Auth0: permissions, groups, roles, subscriptions; each line with its fix
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Needs the environment that a worker has, and reaches Entra and Auth0; nothing is written.
+Exit 0 when nothing is wrong, 1 otherwise.
+
+Examples:
+  lockstep doctor
+  lockstep doctor --json | jq '.[] | select(.ok | not)'")]
+pub struct Doctor {}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    ok: bool,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Line {
+    fn good(what: impl Into<String>) -> Line {
+        Line { ok: true, what: what.into(), fix: None }
+    }
+
+    fn bad(what: impl Into<String>, fix: impl Into<String>) -> Line {
+        Line { ok: false, what: what.into(), fix: Some(fix.into()) }
+    }
+}
+
+impl Doctor {
+    pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let vendors = Vendors::of_environment()?;
+        let mut lines = graph(&vendors).await;
+        lines.extend(groups(&vendors).await);
+        lines.extend(auth0(&vendors).await);
+        lines.extend(subscriptions(&vendors).await);
+        output.data(&lines, || lines.iter().map(text).collect::<Vec<_>>().join("\n"))?;
+        Ok(if lines.iter().all(|line| line.ok) { Exit::Done } else { Exit::Error })
+    }
+}
+
+fn text(line: &Line) -> String {
+    match (&line.fix, line.ok) {
+        (Some(fix), _) => format!("wrong  {}\n       {}", plain(&line.what), plain(fix)),
+        (None, true) => format!("ok     {}", plain(&line.what)),
+        (None, false) => format!("wrong  {}", plain(&line.what)),
+    }
+}
+
+/// Each permission is tried with the cheapest call that needs it.
+async fn graph(vendors: &Vendors) -> Vec<Line> {
+    let policy = &vendors.config.policy;
+    let properties: BTreeSet<String> = policy.properties().into_iter().map(str::to_owned).collect();
+    let users = Tracked::Users { properties };
+    let tried = [
+        ("users can be read", vendors.entra.delta(&users, &DeltaFrom::Latest).await.map(drop)),
+        ("groups can be read", vendors.entra.delta(&Tracked::Groups, &DeltaFrom::Latest).await.map(drop)),
+        ("risk can be read", vendors.entra.risk(ObjectId(uuid::Uuid::nil())).await.map(drop)),
+    ];
+    let line = |(what, tried): (&str, Result<(), entra::Error>)| match tried {
+        Ok(()) => Line::good(format!("Graph: {what}")),
+        Err(error) => Line::bad(format!("Graph: not so that {what}"), error.to_string()),
+    };
+    tried.into_iter().map(line).collect()
+}
+
+async fn groups(vendors: &Vendors) -> Vec<Line> {
+    let named: Vec<ObjectId> = vendors.config.policy.groups().into_iter().collect();
+    let mut lines = Vec::new();
+    for chunk in named.chunks(GROUPS_AT_A_TIME) {
+        match vendors.entra.kinds_of(chunk).await {
+            Ok(kinds) => {
+                let lost = chunk.iter().filter(|id| kinds.get(*id) != Some(&entra::Kind::Group));
+                lines.extend(lost.map(|id| {
+                    let fix = "a rule names it: correct the object id, or remove it from the policy";
+                    Line::bad(format!("Graph: {id} is no group of this tenant"), fix)
+                }));
+            }
+            Err(error) => {
+                lines.push(Line::bad("Graph: the policy's groups cannot be read", error.to_string()))
+            }
+        }
+    }
+    if lines.is_empty() && !named.is_empty() {
+        lines.push(Line::good(format!("Graph: all {} groups of the policy exist", named.len())));
+    }
+    lines
+}
+
+async fn auth0(vendors: &Vendors) -> Vec<Line> {
+    let policy = &vendors.config.policy;
+    let names = crate::worker::names(policy);
+    let tenant = match vendors.auth0.tenant(&names).await {
+        Ok(tenant) => tenant,
+        Err(error) => return vec![Line::bad("Auth0: cannot be read", error.to_string())],
+    };
+    let mut lines = vec![Line::good("Auth0: the Management API can be read")];
+    lines.extend(names.roles.iter().filter(|name| !tenant.roles.contains_key(*name)).map(|name| {
+        Line::bad(format!("Auth0: there is no role {name}"), "create it, or correct its name in the policy")
+    }));
+    lines.extend(names.organizations.iter().filter(|name| !tenant.organizations.contains_key(*name)).map(
+        |name| {
+            let fix = "create it, or correct its name in the policy";
+            Line::bad(format!("Auth0: there is no organization {name}"), fix)
+        },
+    ));
+    lines.extend(connection(vendors, &tenant.connection, policy));
+    lines
+}
+
+fn connection(vendors: &Vendors, found: &Option<String>, policy: &Policy) -> Option<Line> {
+    let settings: &auth0::Settings = &work(&vendors.config).auth0;
+    let named = settings.connection.as_ref()?;
+    if found.is_none() {
+        let fix = "correct AUTH0_CONNECTION, or grant read:connections";
+        return Some(Line::bad(format!("Auth0: the connection {named} was not found"), fix));
+    }
+    let writes_root = policy.attributes.iter().any(|attribute| matches!(attribute.to, Target::Root(_)));
+    let what = match writes_root {
+        true => format!(
+            "Auth0: the connection {named} exists; root attributes of its accounts can be written only where its \
+             set_user_root_attributes is not on_each_login"
+        ),
+        false => format!("Auth0: the connection {named} exists"),
+    };
+    Some(Line::good(what))
+}
+
+async fn subscriptions(vendors: &Vendors) -> Vec<Line> {
+    let config = &vendors.config;
+    let (Some(url), Some(_)) = (&config.public_url, &config.client_state) else {
+        let what =
+            "Graph does not notify: LOCKSTEP_PUBLIC_URL or GRAPH_CLIENT_STATE is not set; changes are swept";
+        return vec![Line::good(what)];
+    };
+    let url = crate::outbound::address(url, "/webhooks/graph").to_string();
+    let deps = Deps { clock: std::sync::Arc::new(SystemClock), metrics: Metrics::new() };
+    let listed = match Subscriptions::new(&work(config).entra, &deps) {
+        Ok(client) => client.list().await,
+        Err(error) => Err(error),
+    };
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(error) => return vec![Line::bad("Graph: subscriptions cannot be listed", error.to_string())],
+    };
+    let line = |resource: &str| {
+        let ours = listed.iter().find(|one| one.resource == resource && one.notification_url == url);
+        match ours {
+            Some(one) => {
+                let hours = clock::elapsed(vendors.clock.now(), one.expires).as_secs() / 3600;
+                Line::good(format!("Graph: notifies of {resource} for {hours} more hours"))
+            }
+            None => {
+                let fix = "run `lockstep subscriptions ensure`, or a server with LOCKSTEP_MODE=enforce";
+                Line::bad(format!("Graph: does not notify of {resource}"), fix)
+            }
+        }
+    };
+    ["users", "groups"].map(line).into()
+}
