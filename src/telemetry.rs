@@ -51,6 +51,11 @@ struct BudgetLabels {
     class: Words,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResourceLabel {
+    resource: Words,
+}
+
 /// A step of a containment whose time is measured, each from the step before it; `Total` from signal to verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
@@ -82,6 +87,7 @@ pub struct Metrics {
     dead_letters: Family<LaneLabel, Gauge>,
     vendor_requests: Family<RequestLabels, Counter>,
     vendor_budget_remaining: Family<BudgetLabels, FloatGauge>,
+    subscription_expiry_seconds: Family<ResourceLabel, Gauge>,
     unverified_containments: Gauge,
     brake_held: Gauge,
     policy_refused: Gauge,
@@ -98,6 +104,7 @@ impl Metrics {
             dead_letters: Family::default(),
             vendor_requests: Family::default(),
             vendor_budget_remaining: Family::default(),
+            subscription_expiry_seconds: Family::default(),
             unverified_containments: Gauge::default(),
             brake_held: Gauge::default(),
             policy_refused: Gauge::default(),
@@ -122,6 +129,11 @@ impl Metrics {
             "vendor_budget_remaining_ratio",
             "Share of the request budget that is left, by class",
             m.vendor_budget_remaining.clone(),
+        );
+        registry.register(
+            "subscription_expiry_seconds",
+            "Time until a Graph subscription expires",
+            m.subscription_expiry_seconds.clone(),
         );
         registry.register(
             "unverified_containments",
@@ -171,6 +183,12 @@ impl Metrics {
 
     pub fn vendor_budget(&self, vendor: &'static str, class: &'static str, remaining_ratio: f64) {
         self.vendor_budget_remaining.get_or_create(&BudgetLabels { vendor, class }).set(remaining_ratio);
+    }
+
+    /// `resource` is `users` or `groups`.
+    pub fn subscription_expiry(&self, resource: &'static str, left: std::time::Duration) {
+        let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
+        self.subscription_expiry_seconds.get_or_create(&ResourceLabel { resource }).set(seconds);
     }
 
     pub fn unverified_containments(&self, count: u64) {
