@@ -6,6 +6,7 @@
 
 mod address;
 mod dotenv;
+mod entra;
 mod environment;
 mod ingest;
 mod local;
@@ -133,12 +134,13 @@ pub fn load(environment: &Environment, roles: &Roles) -> Result<Config, Mistakes
     let queue = local::queue(&mut reader, local.as_ref());
     let public_url = reader.parsed(variables::PUBLIC_URL, address::base);
     let log = local::log(&mut reader);
-    let login = vendors::login_url(&mut reader);
+    let places = entra::places(&mut reader);
     let states = ingest::client_states(&mut reader);
     let client_state = states.first().cloned();
-    let ingest = roles.has(Role::Ingest).then(|| ingest::ingest(&mut reader, tenant, login.clone(), states));
+    let ingest =
+        roles.has(Role::Ingest).then(|| ingest::ingest(&mut reader, tenant, places.login.clone(), states));
     let works = roles.has(Role::Worker) || roles.has(Role::Scheduler);
-    let work = works.then(|| vendors::work(&mut reader, tenant, login));
+    let work = works.then(|| vendors::work(&mut reader, tenant, places));
     let mut mistakes = reader.mistakes;
     let policy = policy_source.read().map_err(|wrong| mistakes.extend(wrong)).ok();
     mistakes.or(())?;

@@ -2,34 +2,45 @@
 //!
 //! A [`Client`] holds what all of its readers share: the token, the request budget, the pauses that Graph asked for and
 //! the one-request-per-second pace of Identity Protection. A [`Reader`] belongs to a lane and has connections of its
-//! own, so that a sync that hangs holds up no containment. There is no writer: nothing is written to Entra.
+//! own, so that a sync that hangs holds up no containment. [`Subscriptions`] is the only thing that writes to Graph, and
+//! all that it writes is who is told of changes.
 //!
-//! Nothing here retries, except once with a new token after a 401.
+//! Nothing here retries, except once with a new token after a 401. Lists are read page by page, one page a call, or
+//! within a stated number of pages; memory does not grow with the tenant.
 
 mod call;
+mod cloud;
+mod credential;
 mod error;
+mod link;
 mod pacing;
 mod reader;
+mod subscriptions;
 mod token;
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use crate::event::{Lane, TenantId};
 use crate::outbound::{self, Deps, Timeouts};
 
+pub use self::cloud::{Cloud, NoSuchCloud};
+pub use self::credential::{Credential, IMDS_URL, Identity, IdentityHost};
 pub use self::error::Error;
+pub use self::link::Link;
 pub use self::reader::Reader;
+pub use self::reader::delta::{Change, DeltaFrom, DeltaPage, DeltaRow, Membership, Then, Tracked};
+pub use self::reader::groups::{GroupSeen, Kind, NamedGroup, Page};
+pub use self::reader::profile::Seen;
+pub use self::subscriptions::{LIFETIME_MOST, Subscription, SubscriptionId, Subscriptions, Wanted};
+pub use self::token::key::{NoKey, check_certificate};
 
 /// How to reach Graph.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub tenant: TenantId,
-    pub client_id: String,
-    pub client_secret: SecretString,
+    pub credential: Credential,
     /// `https://login.microsoftonline.com`
     pub login_url: reqwest::Url,
     /// `https://graph.microsoft.com`
@@ -72,5 +83,13 @@ impl Client {
             Lane::Sync => self.sync.clone(),
             Lane::Bulk => self.bulk.clone(),
         }
+    }
+
+    /// What creates and renews the subscriptions to changes: build it only where that is wanted.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn subscriptions(&self) -> Result<Subscriptions, Error> {
+        Subscriptions::new(self.sync.shared())
     }
 }

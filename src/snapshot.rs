@@ -50,12 +50,21 @@ pub enum Directory {
 pub struct Person {
     pub object: ObjectId,
     pub enabled: Enabled,
+    pub guest: Guest,
     pub display_name: Option<String>,
 }
 
 /// `accountEnabled`; a missing property (a lost permission) is not "disabled".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enabled {
+    Yes,
+    No,
+    NotTold,
+}
+
+/// Whether `userType` says Guest; a missing or empty property is not "no".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guest {
     Yes,
     No,
     NotTold,

@@ -5,14 +5,13 @@ use secrecy::SecretString;
 
 use super::Work;
 use super::address;
+use super::entra;
 use super::local::{number, word};
 use super::reader::{Reader, Wrong, secret};
 use super::variables::{self, Kind};
 use crate::event::TenantId;
 use crate::policy::Mode;
 
-const LOGIN_URL: &str = "https://login.microsoftonline.com";
-const GRAPH_URL: &str = "https://graph.microsoft.com";
 const SLACK_API_URL: &str = "https://slack.com/api/";
 /// What Auth0's free and self-service tenants sustain; higher plans may raise it (Auth0, Rate Limit Policy).
 const REQUESTS_PER_SECOND: f64 = 10.0;
@@ -30,13 +29,9 @@ pub fn tenant(reader: &mut Reader<'_>) -> Option<TenantId> {
     })
 }
 
-pub fn login_url(reader: &mut Reader<'_>) -> Option<Url> {
-    url_or(reader, variables::ENTRA_LOGIN_URL, LOGIN_URL)
-}
-
-pub fn work(reader: &mut Reader<'_>, tenant: Option<TenantId>, login: Option<Url>) -> Option<Work> {
+pub fn work(reader: &mut Reader<'_>, tenant: Option<TenantId>, places: entra::Places) -> Option<Work> {
     let worker = worker(reader);
-    let entra = entra(reader, tenant, login);
+    let entra = entra::settings(reader, tenant, places);
     let auth0 = auth0(reader);
     let notify = notify(reader);
     Some(Work { worker, entra: entra?, auth0: auth0?, notify: notify? })
@@ -49,27 +44,6 @@ fn worker(reader: &mut Reader<'_>) -> crate::worker::Settings {
         concurrency: number(reader, variables::CONCURRENCY, 1..=1024).unwrap_or(CONCURRENCY),
         attempts_max: number(reader, variables::ATTEMPTS_MAX, 1..=100).unwrap_or(ATTEMPTS_MAX),
     }
-}
-
-fn entra(
-    reader: &mut Reader<'_>,
-    tenant: Option<TenantId>,
-    login: Option<Url>,
-) -> Option<crate::entra::Settings> {
-    let client_id = reader.needed(variables::ENTRA_CLIENT_ID, "to sign in to Graph", |text| {
-        uuid::Uuid::try_parse(text)
-            .map(|id| id.hyphenated().to_string())
-            .map_err(|_| Wrong::new("this is no application (client) id").help("it is a GUID"))
-    });
-    let client_secret = reader.needed(variables::ENTRA_CLIENT_SECRET, "to sign in to Graph", secret);
-    let graph_url = url_or(reader, variables::ENTRA_GRAPH_URL, GRAPH_URL);
-    Some(crate::entra::Settings {
-        tenant: tenant?,
-        client_id: client_id?,
-        client_secret: client_secret?,
-        login_url: login?,
-        graph_url: graph_url?,
-    })
 }
 
 fn auth0(reader: &mut Reader<'_>) -> Option<crate::auth0::Settings> {

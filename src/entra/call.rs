@@ -1,35 +1,56 @@
-//! One request to Graph: pause, budget, token, send, and what the answer means.
+//! One request to Graph: pause, budget, token, send. What the answer means is [`judge`]'s.
+
+mod batch;
+mod judge;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Method;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock;
 use crate::entra::pacing::Pacing;
-use crate::entra::{Error, Settings, token, wire};
+use crate::entra::{Error, Link, Settings, token};
 use crate::event::Lane;
 use crate::outbound::budget::Budget;
-use crate::outbound::gate::{BY_THE_SECOND, Gate, Told};
-use crate::outbound::http::{Answer, Cause};
+use crate::outbound::gate::{BY_THE_SECOND, Gate};
+use crate::outbound::http::{Answer, BODY_BYTES_MAX, Cause};
 use crate::outbound::token::{Token, Tokens};
 use crate::outbound::{self, Deps, Trouble};
 
+pub(super) use self::batch::Part;
+pub(super) use self::judge::trouble;
+
 const VENDOR: &str = "graph";
-/// A third of what the smallest class of tenants gets: 3,500 ResourceUnits in ten seconds, and each of our calls costs
-/// one (Microsoft Graph, Throttling limits: identity and access). The rest is for the tenant's other applications.
+/// A third of what the smallest class of tenants gets: 3,500 ResourceUnits in ten seconds (Microsoft Graph, Throttling
+/// limits: identity and access). The rest is for the tenant's other applications.
 const PER_SECOND: f64 = 120.0;
 const BURST: u32 = 240;
-/// `x-ms-throttle-limit-percentage` appears from 0.8; throttling starts at 1.
-const CLOSE_TO_LIMIT: f64 = 0.8;
 
-/// Our word for a call, and the permission that it needs.
+/// Our word for a call, the permission that it needs and what it costs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operation {
     pub(super) word: &'static str,
     pub(super) needs: &'static str,
     pub(super) service: Service,
+    /// In ResourceUnits: the base cost of its path, one less for `$select`, one more for `$expand`, never less than one
+    /// (same page).
+    pub(super) cost: u32,
+    pub(super) body_bytes_max: usize,
+}
+
+impl Operation {
+    /// The cheapest read of the directory, to be completed.
+    pub(super) const READ: Operation = Operation {
+        word: "",
+        needs: "",
+        service: Service::Directory,
+        cost: 1,
+        body_bytes_max: BODY_BYTES_MAX,
+    };
 }
 
 /// Services of Graph with limits of their own.
@@ -37,18 +58,29 @@ pub(super) struct Operation {
 pub(super) enum Service {
     Directory,
     IdentityProtection,
+    /// 500 writes and 25 lists in 20 seconds (same page), of which we need a handful a day: no budget.
+    Subscriptions,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum At<'a> {
+    /// After `/v1.0`, encoded already.
+    Path(&'a str),
+    Link(&'a Link),
 }
 
 /// What all readers share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    graph_url: reqwest::Url,
+    pub(super) graph_url: reqwest::Url,
     deps: Deps,
     tokens: Arc<Tokens<Error>>,
     budget: Budget,
     pacing: Pacing,
     directory: Gate,
     identity_protection: Gate,
+    subscriptions: Gate,
 }
 
 impl Shared {
@@ -62,6 +94,7 @@ impl Shared {
             pacing: Pacing::default(),
             directory: gate(),
             identity_protection: gate(),
+            subscriptions: gate(),
         })
     }
 
@@ -69,6 +102,7 @@ impl Shared {
         match service {
             Service::Directory => &self.directory,
             Service::IdentityProtection => &self.identity_protection,
+            Service::Subscriptions => &self.subscriptions,
         }
     }
 }
@@ -83,14 +117,49 @@ pub(super) struct Caller {
     pub(super) total: Duration,
 }
 
+/// One request, all of it.
+struct Ask<'a> {
+    operation: Operation,
+    method: Method,
+    url: reqwest::Url,
+    body: Option<&'a Value>,
+}
+
 impl Caller {
-    /// Asks for `path` (after `/v1.0`), encoded already.
-    pub(super) async fn get(&self, operation: Operation, path: &str) -> Result<Answer, Error> {
-        self.admit(operation).await?;
-        let asked = tokio::time::timeout(self.total, self.with_token(operation, path)).await;
-        // A read that took too long has changed nothing, wherever it hung.
-        let answer = asked.unwrap_or(Err(trouble(operation, Trouble::NoReply(Cause::TimedOut))))?;
+    pub(super) async fn get(&self, operation: Operation, at: At<'_>) -> Result<Answer, Error> {
+        self.ask(operation, Method::GET, at, None).await
+    }
+
+    /// The answer, if it is a good one.
+    pub(super) async fn ask(
+        &self,
+        operation: Operation,
+        method: Method,
+        at: At<'_>,
+        body: Option<&Value>,
+    ) -> Result<Answer, Error> {
+        let (answer, _) = self.exchange(operation, method, at, body).await?;
         self.judge(operation, answer)
+    }
+
+    /// Whatever answer came back, and the token that it was asked with.
+    pub(super) async fn exchange(
+        &self,
+        operation: Operation,
+        method: Method,
+        at: At<'_>,
+        body: Option<&Value>,
+    ) -> Result<(Answer, Token), Error> {
+        let graph = &self.shared.graph_url;
+        let url = match at {
+            At::Path(path) => outbound::address(graph, &format!("/v1.0{path}")),
+            At::Link(link) => link.under(graph, operation.word)?,
+        };
+        self.admit(operation).await?;
+        let asked = self.with_token(Ask { operation, method, url, body });
+        // A read that took too long has changed nothing, wherever it hung; of a write nobody knows.
+        let asked = tokio::time::timeout(self.total, asked).await;
+        asked.unwrap_or(Err(trouble(operation, Trouble::NoReply(Cause::TimedOut))))
     }
 
     /// Waits for what we owe the vendor, within bounds, before anything is sent.
@@ -100,36 +169,43 @@ impl Caller {
         shared.gate(operation.service).check().map_err(held)?;
         match operation.service {
             Service::Directory => {
-                let taken = shared.budget.take(self.lane).await;
+                let taken = shared.budget.take_several(self.lane, operation.cost).await;
                 taken.map_err(|wait| trouble(operation, Trouble::OverBudget { until: self.after(wait) }))
             }
             Service::IdentityProtection => {
                 let taken = shared.pacing.take(self.lane).await;
                 taken.map_err(|wait| Error::Paced { until: self.after(wait) })
             }
+            Service::Subscriptions => Ok(()),
         }
     }
 
-    async fn with_token(&self, operation: Operation, path: &str) -> Result<Answer, Error> {
+    async fn with_token(&self, ask: Ask<'_>) -> Result<(Answer, Token), Error> {
         let token = self.shared.tokens.get().await?;
-        let answer = self.send(operation, path, &token).await?;
+        let answer = self.send(&ask, &token).await?;
         if answer.status != reqwest::StatusCode::UNAUTHORIZED {
-            return Ok(answer);
+            return Ok((answer, token));
         }
         self.shared.tokens.drop_refused(&token);
         let token = self.shared.tokens.get().await?;
-        self.send(operation, path, &token).await
+        Ok((self.send(&ask, &token).await?, token))
     }
 
-    async fn send(&self, operation: Operation, path: &str, token: &Token) -> Result<Answer, Error> {
-        let url = outbound::address(&self.shared.graph_url, &format!("/v1.0{path}"));
+    async fn send(&self, ask: &Ask<'_>, token: &Token) -> Result<Answer, Error> {
+        let operation = ask.operation;
         let request = self
             .http
-            .get(url)
+            .request(ask.method.clone(), ask.url.clone())
             .bearer_auth(token.secret.expose_secret())
             // Names the request to Microsoft's support (Graph, Error responses).
-            .header("client-request-id", Uuid::new_v4().to_string());
-        let sent = outbound::exchange(&self.shared.deps, VENDOR, operation.word, request).await;
+            .header("client-request-id", Uuid::new_v4().to_string())
+            .header("x-ms-throttle-priority", priority(self.lane));
+        let request = match ask.body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let (deps, most) = (&self.shared.deps, operation.body_bytes_max);
+        let sent = outbound::exchange_within(deps, VENDOR, operation.word, request, most).await;
         let answer = sent.map_err(|it| trouble(operation, it))?;
         if answer.status == reqwest::StatusCode::FORBIDDEN {
             self.shared.tokens.doubt(token);
@@ -137,55 +213,20 @@ impl Caller {
         Ok(answer)
     }
 
-    fn judge(&self, operation: Operation, answer: Answer) -> Result<Answer, Error> {
-        let gate = self.shared.gate(operation.service);
-        if is_close_to_limit(&answer) {
-            self.shared.budget.lower_to_reserve();
-        }
-        if answer.status.is_success() {
-            gate.passed();
-            return Ok(answer);
-        }
-        let status = answer.status.as_u16();
-        let until = wire::retry_after(&answer, self.shared.deps.clock.now());
-        match (status, until) {
-            (429 | 503 | 504, Some(until)) => {
-                gate.close(Told::Until(until));
-                Err(trouble(operation, Trouble::Throttled { status, until: Some(until) }))
-            }
-            (429, None) => {
-                gate.close(Told::Nothing);
-                Err(trouble(operation, Trouble::Throttled { status, until: None }))
-            }
-            (500.., _) => Err(trouble(operation, Trouble::Failed { status })),
-            _ => Err(refused(operation, &answer)),
-        }
+    pub(super) fn now(&self) -> clock::Timestamp {
+        self.shared.deps.clock.now()
     }
 
     fn after(&self, wait: Duration) -> clock::Timestamp {
-        clock::after(self.shared.deps.clock.now(), wait)
+        clock::after(self.now(), wait)
     }
 }
 
-fn trouble(operation: Operation, trouble: Trouble) -> Error {
-    Error::Trouble { operation: operation.word, trouble }
-}
-
-fn is_close_to_limit(answer: &Answer) -> bool {
-    let used = answer.header("x-ms-throttle-limit-percentage").and_then(|text| text.parse::<f64>().ok());
-    used.is_some_and(|used| used >= CLOSE_TO_LIMIT)
-}
-
-fn refused(operation: Operation, answer: &Answer) -> Error {
-    let status = answer.status.as_u16();
-    let code = wire::error_code(answer);
-    if status == 404 && code.as_deref().is_some_and(wire::says_absent) {
-        return Error::Gone { operation: operation.word };
-    }
-    let code = outbound::shown_code(&code.unwrap_or_else(|| "unrecognised".into()));
-    match status {
-        401..=403 => Error::Forbidden { operation: operation.word, needs: operation.needs, status, code },
-        408 => trouble(operation, Trouble::NoReply(Cause::TimedOut)),
-        _ => Error::Refused { operation: operation.word, status, code },
+/// Who goes first when Graph has to choose (Microsoft Graph, Throttling limits: `x-ms-throttle-priority`).
+fn priority(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Contain => "High",
+        Lane::Sync => "Normal",
+        Lane::Bulk => "Low",
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with Graph, and what now.
 
 use crate::clock::Timestamp;
+use crate::entra::{Link, SubscriptionId};
 use crate::outbound::{SetupError, Trouble};
 use crate::retry::WhatNow;
 
@@ -23,7 +24,31 @@ pub enum Error {
     Forbidden { operation: &'static str, needs: &'static str, status: u16, code: String },
     #[error("graph {operation}: {status} {code}")]
     Refused { operation: &'static str, status: u16, code: String },
-    /// The token endpoint refused our credentials.
+    /// A change token is too old, or Graph has thrown its own state away: everything has to be read again, from
+    /// `restart_at` if Graph said where (Graph, Delta query overview: 410 with `Location`).
+    #[error("graph {operation}: the link to go on from is no longer known; everything must be read again")]
+    ResyncNeeded { operation: &'static str, restart_at: Option<Link> },
+    /// A link to go on from leads away from ENTRA_GRAPH_URL. Nothing was sent.
+    #[error("graph {operation}: a link leads away from ENTRA_GRAPH_URL and was not followed")]
+    ForeignLink { operation: &'static str },
+    /// A list went on beyond what is read of any.
+    #[error("graph {operation}: the list goes on after {most} rows, which is as far as it is read")]
+    TooLong { operation: &'static str, most: usize },
+    /// There are as many subscriptions as Graph allows (Graph, Change notifications overview: 100 for an application and
+    /// tenant, 1,000 for a tenant).
+    #[error(
+        "graph subscription.create: {code}: no more subscriptions are allowed; delete some that nobody needs"
+    )]
+    Quota { code: String },
+    /// There is a subscription for this resource and these changes already.
+    #[error("graph subscription.create: there is one for the same resource and changes already")]
+    Duplicate { id: Option<SubscriptionId> },
+    /// Graph asked our public address to prove itself, and it did not, or the request was not valid.
+    #[error(
+        "graph {operation}: {code}: is LOCKSTEP_PUBLIC_URL reachable from the internet, and does it lead to this server?"
+    )]
+    ValidationFailed { operation: &'static str, code: String },
+    /// The token endpoint refused our credentials, or they could not be read.
     #[error("entra token: {code}: {meaning}")]
     Credentials { code: String, meaning: &'static str },
 }
@@ -33,8 +58,17 @@ impl Error {
         match self {
             Error::Trouble { trouble, .. } => trouble.what_now(),
             Error::Paced { until } => WhatNow::RetryAt(*until),
-            Error::Gone { .. } | Error::Refused { .. } => WhatNow::GiveUp,
-            Error::Setup(_) | Error::Forbidden { .. } | Error::Credentials { .. } => WhatNow::AskHuman,
+            Error::Gone { .. }
+            | Error::Refused { .. }
+            | Error::ResyncNeeded { .. }
+            | Error::Duplicate { .. } => WhatNow::GiveUp,
+            Error::Setup(_)
+            | Error::Forbidden { .. }
+            | Error::ForeignLink { .. }
+            | Error::TooLong { .. }
+            | Error::Quota { .. }
+            | Error::ValidationFailed { .. }
+            | Error::Credentials { .. } => WhatNow::AskHuman,
         }
     }
 

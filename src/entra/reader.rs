@@ -1,20 +1,31 @@
-//! What Lockstep asks Graph.
+//! What Lockstep asks Graph about one person; groups, whole directories and changes are in the files below this one.
+
+pub(super) mod delta;
+pub(super) mod groups;
+pub(super) mod profile;
+
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::entra::call::{Caller, Operation, Service};
-use crate::entra::{Error, wire};
+use crate::entra::call::{At, Caller, Operation, Service, Shared};
+use crate::entra::{Error, Link, wire};
 use crate::event::ObjectId;
 use crate::outbound::Trouble;
 use crate::outbound::http::{Answer, Unreadable};
 use crate::snapshot::{Directory, Person, RiskView};
 
-const USER_GET: Operation =
-    Operation { word: "user.get", needs: "User.Read.All", service: Service::Directory };
+const USER_GET: Operation = Operation { word: "user.get", needs: "User.Read.All", ..Operation::READ };
 const DELETED_GET: Operation =
-    Operation { word: "deleted_item.get", needs: "User.Read.All", service: Service::Directory };
-const RISK_GET: Operation =
-    Operation { word: "risk.get", needs: "IdentityRiskyUser.Read.All", service: Service::IdentityProtection };
+    Operation { word: "deleted_item.get", needs: "User.Read.All", ..Operation::READ };
+const RISK_GET: Operation = Operation {
+    word: "risk.get",
+    needs: "IdentityRiskyUser.Read.All",
+    service: Service::IdentityProtection,
+    ..Operation::READ
+};
+/// Pages of one list that are read before it is called too long: 999 rows each, some twenty thousand groups.
+const PAGES_MAX: usize = 20;
 
 /// Reads from Graph for one lane. Cheap to clone; may be used from many tasks at once.
 #[derive(Debug, Clone)]
@@ -25,6 +36,10 @@ pub struct Reader {
 impl Reader {
     pub(super) fn new(caller: Caller) -> Reader {
         Reader { caller }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.caller.shared
     }
 
     /// The person in the directory, looked for among the deleted items when not among the users; a soft-deleted user
@@ -46,7 +61,7 @@ impl Reader {
     /// In the contain lane at once when the second's request is taken; nothing queues behind it.
     pub async fn risk(&self, id: ObjectId) -> Result<RiskView, Error> {
         let path = format!("/identityProtection/riskyUsers/{id}?$select={}", wire::RISK_SELECT);
-        let answer = match self.caller.get(RISK_GET, &path).await {
+        let answer = match self.caller.get(RISK_GET, At::Path(&path)).await {
             Err(error) if error.is_gone() => return Ok(RiskView::NotListed),
             other => other?,
         };
@@ -56,14 +71,14 @@ impl Reader {
 
     async fn user(&self, id: ObjectId) -> Result<Person, Error> {
         let path = format!("/users/{id}?$select={}", wire::USER_SELECT);
-        let answer = self.caller.get(USER_GET, &path).await?;
+        let answer = self.caller.get(USER_GET, At::Path(&path)).await?;
         let user: wire::User = read(USER_GET, &answer)?;
         user.into_person(id).ok_or_else(|| misfit(USER_GET, &answer, Unreadable::Shape))
     }
 
     async fn deleted(&self, id: ObjectId) -> Result<Directory, Error> {
         let path = format!("/directory/deletedItems/{id}");
-        let answer = match self.caller.get(DELETED_GET, &path).await {
+        let answer = match self.caller.get(DELETED_GET, At::Path(&path)).await {
             Err(error) if error.is_gone() => return Ok(Directory::Missing),
             other => other?,
         };
@@ -74,6 +89,22 @@ impl Reader {
         let person = user.into_person(id).ok_or_else(|| misfit(DELETED_GET, &answer, Unreadable::Shape))?;
         Ok(Directory::SoftDeleted(person))
     }
+
+    /// The rows of a list from its first page on.
+    async fn rows(&self, operation: Operation, first: Answer) -> Result<Vec<wire::Object>, Error> {
+        let mut rows = Vec::new();
+        let mut answer = first;
+        for _ in 1..PAGES_MAX {
+            let page: wire::Objects = read(operation, &answer)?;
+            rows.extend(page.value);
+            let Some(next) = page.next else { return Ok(rows) };
+            answer = self.caller.get(operation, At::Link(&Link::new(next))).await?;
+        }
+        let page: wire::Objects = read(operation, &answer)?;
+        rows.extend(page.value);
+        let most = rows.len();
+        if page.next.is_some() { Err(Error::TooLong { operation: operation.word, most }) } else { Ok(rows) }
+    }
 }
 
 fn read<T: DeserializeOwned>(operation: Operation, answer: &Answer) -> Result<T, Error> {
@@ -81,6 +112,5 @@ fn read<T: DeserializeOwned>(operation: Operation, answer: &Answer) -> Result<T,
 }
 
 fn misfit(operation: Operation, answer: &Answer, why: Unreadable) -> Error {
-    let trouble = Trouble::Unreadable { status: answer.status.as_u16(), why };
-    Error::Trouble { operation: operation.word, trouble }
+    super::call::trouble(operation, Trouble::Unreadable { status: answer.status.as_u16(), why })
 }

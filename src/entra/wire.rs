@@ -1,12 +1,17 @@
 //! The shapes of Graph's answers, reduced to what is used. Unknown properties are ignored, missing ones are not guessed.
 
+pub(super) mod delta;
+pub(super) mod subscription;
+
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::entra::Kind;
 use crate::event::{ObjectId, RiskLevel, RiskState};
 use crate::outbound::http::Answer;
-use crate::snapshot::{Enabled, Person, Risk};
+use crate::snapshot::{Enabled, Guest, Person, Risk};
 
 /// What is asked of a user. Without `$select` Graph leaves `accountEnabled` out (Graph, Get a user).
 pub(super) const USER_SELECT: &str = "id,accountEnabled,displayName,userType";
@@ -24,6 +29,7 @@ pub(super) struct User {
     kind: Option<String>,
     id: Uuid,
     account_enabled: Option<bool>,
+    user_type: Option<String>,
     display_name: Option<String>,
 }
 
@@ -35,18 +41,26 @@ impl User {
             Some(false) => Enabled::No,
             None => Enabled::NotTold,
         };
-        let name =
-            |name: String| name.chars().filter(|c| !c.is_control()).take(DISPLAY_NAME_CHARS_MAX).collect();
         (self.id == asked.0).then(|| Person {
             object: asked,
             enabled,
-            display_name: self.display_name.map(name),
+            guest: guest(self.user_type.as_deref()),
+            display_name: self.display_name.as_deref().map(shown_name),
         })
     }
 
     /// A deleted group or application is not the person.
     pub(super) fn is_user(&self) -> bool {
         self.kind.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("#microsoft.graph.user"))
+    }
+}
+
+/// `userType` is `Member` or `Guest`, and empty for some old accounts (Graph, user resource type).
+fn guest(user_type: Option<&str>) -> Guest {
+    match user_type {
+        Some(kind) if kind.eq_ignore_ascii_case("guest") => Guest::Yes,
+        Some(kind) if kind.eq_ignore_ascii_case("member") => Guest::No,
+        _ => Guest::NotTold,
     }
 }
 
@@ -71,7 +85,57 @@ impl RiskyUser {
     }
 }
 
-/// Graph's error body; branch on `code` only (Graph, Error responses).
+/// A page of directory objects of several kinds (Graph, Paging).
+#[derive(Debug, Deserialize)]
+pub(super) struct Objects {
+    pub(super) value: Vec<Object>,
+    #[serde(rename = "@odata.nextLink")]
+    pub(super) next: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Object {
+    #[serde(rename = "@odata.type")]
+    kind: Option<String>,
+    id: Uuid,
+    display_name: Option<String>,
+}
+
+impl Object {
+    pub(super) fn id(&self) -> ObjectId {
+        ObjectId(self.id)
+    }
+
+    /// `None` when Graph did not say, which in a list of several kinds it always does.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        let kind = self.kind.as_deref()?;
+        Some(match kind.to_ascii_lowercase().as_str() {
+            "#microsoft.graph.user" => Kind::User,
+            "#microsoft.graph.group" => Kind::Group,
+            _ => Kind::Other,
+        })
+    }
+
+    pub(super) fn name(&self) -> Option<String> {
+        self.display_name.as_deref().map(shown_name)
+    }
+}
+
+/// Properties as they were told: what was asked for, without OData's own.
+pub(super) fn told(mut properties: Map<String, Value>, asked: impl Fn(&str) -> bool) -> Map<String, Value> {
+    properties.retain(|name, _| asked(name));
+    for object in properties.values_mut().filter_map(Value::as_object_mut) {
+        object.retain(|name, _| !name.contains('@'));
+    }
+    properties
+}
+
+fn shown_name(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(DISPLAY_NAME_CHARS_MAX).collect()
+}
+
+/// Graph's error body; branch on `code` where it tells enough (Graph, Error responses).
 #[derive(Debug, Deserialize)]
 struct ErrorBody {
     error: ErrorCode,
@@ -80,6 +144,7 @@ struct ErrorBody {
 #[derive(Debug, Deserialize)]
 struct ErrorCode {
     code: Option<String>,
+    message: Option<String>,
 }
 
 /// `error.code`; `None` when this is not Graph's error body at all (a proxy, a wrong address).
@@ -87,9 +152,22 @@ pub(super) fn error_code(answer: &Answer) -> Option<String> {
     answer.json::<ErrorBody>().ok().map(|body| body.error.code.unwrap_or_default())
 }
 
+/// `error.message`, for the few refusals that only it tells apart. May quote ids and addresses: never shown.
+pub(super) fn error_message(answer: &Answer) -> Option<String> {
+    answer.json::<ErrorBody>().ok()?.error.message
+}
+
 /// The codes with which Graph's services say "no such object". A 404 with anything else is no evidence of absence.
 pub(super) fn says_absent(code: &str) -> bool {
     ["Request_ResourceNotFound", "ResourceNotFound", "itemNotFound", "NotFound"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(code))
+}
+
+/// The codes with which Graph says that a link to go on from is of no use any more: a change token older than seven
+/// days, a reset on its side, a page token that waited too long (Graph, Delta query overview; Error responses).
+pub(super) fn says_resync(code: &str) -> bool {
+    ["syncStateNotFound", "resyncRequired", "Directory_ExpiredPageToken"]
         .iter()
         .any(|known| known.eq_ignore_ascii_case(code))
 }
@@ -119,6 +197,15 @@ mod tests {
         assert_eq!(told(r#"{"id":"ID","accountEnabled":false}"#), Enabled::No);
         assert_eq!(told(r#"{"id":"ID"}"#), Enabled::NotTold);
         assert_eq!(told(r#"{"id":"ID","accountEnabled":null,"surprise":[{}]}"#), Enabled::NotTold);
+    }
+
+    #[test]
+    fn only_a_told_type_makes_a_guest_or_a_member() {
+        let told = |json| user(json).into_person(asked()).unwrap().guest;
+        assert_eq!(told(r#"{"id":"ID","userType":"Guest"}"#), Guest::Yes);
+        assert_eq!(told(r#"{"id":"ID","userType":"Member"}"#), Guest::No);
+        assert_eq!(told(r#"{"id":"ID","userType":null}"#), Guest::NotTold);
+        assert_eq!(told(r#"{"id":"ID","userType":""}"#), Guest::NotTold);
     }
 
     #[test]

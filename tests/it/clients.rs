@@ -84,8 +84,10 @@ fn entra_settings(twin: &Twin) -> lockstep::entra::Settings {
     let (setup, urls) = (twin.setup(), twin.urls());
     lockstep::entra::Settings {
         tenant: TenantId(setup.tenant_id.parse().unwrap()),
-        client_id: setup.entra_client_id.clone(),
-        client_secret: setup.entra_client_secret.clone().into(),
+        credential: lockstep::entra::Credential::Secret {
+            client_id: setup.entra_client_id.clone(),
+            secret: setup.entra_client_secret.clone().into(),
+        },
         login_url: urls.login_url.parse().unwrap(),
         graph_url: urls.graph_url.parse().unwrap(),
     }

@@ -18,8 +18,8 @@ use crate::event::{
 use crate::plan::{Plan, check, plan};
 use crate::policy::{Mode, Policy, SourcePolicy};
 use crate::snapshot::{
-    Access, Account, AccountsSeen, Blocked, Count, Directory, Enabled, Person, Risk, RiskView, Snapshot,
-    Stamp,
+    Access, Account, AccountsSeen, Blocked, Count, Directory, Enabled, Guest, Person, Risk, RiskView,
+    Snapshot, Stamp,
 };
 
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ fn object(name: &str) -> ObjectId {
 }
 
 fn in_entra(name: &str, enabled: Enabled) -> Person {
-    Person { object: object(name), enabled, display_name: Some(name.to_owned()) }
+    Person { object: object(name), enabled, guest: Guest::NotTold, display_name: Some(name.to_owned()) }
 }
 
 /// What was asked.

@@ -13,7 +13,7 @@ use crate::plan::sync::check::check;
 use crate::plan::sync::{SyncPlan, plan};
 use crate::policy::Policy;
 use crate::snapshot::sync::*;
-use crate::snapshot::{AccountsSeen, Blocked, Directory, Enabled, Person};
+use crate::snapshot::{AccountsSeen, Blocked, Directory, Enabled, Guest, Person};
 
 pub const ENGINEERS: ObjectId = ObjectId(Uuid::from_u128(0xE1));
 pub const ADMINS: ObjectId = ObjectId(Uuid::from_u128(0xA1));
@@ -62,8 +62,12 @@ any_of = ["00000000-0000-0000-0000-0000000000a1"]
 /// Adele, an engineer with an enterprise account that holds nothing yet, under [`USUAL`].
 pub fn adele() -> Scene {
     let subject = Subject { tenant: TenantId(Uuid::from_u128(7)), object: ObjectId(Uuid::from_u128(0xAD)) };
-    let person =
-        Person { object: subject.object, enabled: Enabled::Yes, display_name: Some("Adele Vance".into()) };
+    let person = Person {
+        object: subject.object,
+        enabled: Enabled::Yes,
+        guest: Guest::No,
+        display_name: Some("Adele Vance".into()),
+    };
     let Value::Object(profile) = json!({
         "userType": "Member", "userPrincipalName": "adele@contoso.example", "mail": "adele@contoso.example",
         "displayName": "Adele Vance", "givenName": "Adele", "surname": "Vance",
