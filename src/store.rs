@@ -1,4 +1,5 @@
-//! What must be remembered: cases, links, the audit chain, notices still owed, delivery ids, dead letters.
+//! What must be remembered: cases, links, the audit chain, notices still owed, delivery ids, dead letters; of every
+//! person what was proven last; notes for the next life of a task, and leases that say which process does it.
 //!
 //! One trait, SQLite now; written so that PostgreSQL is a second implementation of the same thing
 //! (`tests/it/conformance/store.rs` is the suite). Every method is one transaction, durable when it returns, and may be
@@ -11,8 +12,9 @@ use async_trait::async_trait;
 use crate::audit::{Entry, Hash};
 use crate::case::{AccountId, Case, CaseId};
 use crate::clock::Timestamp;
-use crate::event::{EventId, Lane, Subject};
+use crate::event::{EventId, Lane, ObjectId, Subject};
 use crate::retry::WhatNow;
+use crate::snapshot::sync::Remembered;
 
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -34,6 +36,52 @@ pub trait Store: Send + Sync + 'static {
     /// Adds to the link index; what is known already stays.
     async fn add_links(&self, subject: Subject, accounts: Vec<AccountId>) -> Result<(), Error>;
     async fn remove_link(&self, subject: Subject, account: AccountId) -> Result<(), Error>;
+
+    /// What is remembered of a person.
+    async fn person(&self, subject: Subject) -> Result<Option<Remembered>, Error>;
+    /// Saves what is remembered of a person with its audit entries, what is owed to people and the links that were found
+    /// or are gone, all or nothing. What is known already is not written again. The last save wins.
+    async fn save_person(&self, save: SavePerson) -> Result<(), Error>;
+    /// Forgets a person and records who and why; of nobody known nothing is recorded. The link index stays as it is.
+    async fn forget_person(&self, subject: Subject, entries: Vec<Entry>) -> Result<(), Error>;
+    /// People who were in `group` at their last look, in their own order, those after `after`, at most `limit`.
+    async fn people_in(
+        &self,
+        group: ObjectId,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Subject>, Error>;
+    /// Everybody of whom something is remembered, page by page like [`Store::people_in`].
+    async fn people_known(&self, after: Option<Subject>, limit: u32) -> Result<Vec<Subject>, Error>;
+    /// People who must be looked at again by `now`, whom it was promised for longest first.
+    async fn people_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Subject>, Error>;
+    /// People about whom somebody should know something, page by page like [`Store::people_in`].
+    async fn people_with_findings(
+        &self,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Remembered>, Error>;
+    async fn people_count(&self) -> Result<u64, Error>;
+
+    /// What a task wrote down for its next run: a delta link, a policy's fingerprint, a role's id.
+    async fn note(&self, name: &str) -> Result<Option<String>, Error>;
+    /// Writes several notes, all or nothing; `None` takes one away.
+    async fn set_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<(), Error>;
+    async fn set_note(&self, name: &str, text: Option<String>) -> Result<(), Error> {
+        self.set_notes(vec![(name.to_owned(), text)]).await
+    }
+
+    /// Whether the lease is `holder`'s until `until`: it was free, expired by `now`, or `holder`'s already. Of several
+    /// processes that try at the same time one gets it.
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Error>;
+    /// Lets go of a lease; somebody else's stays.
+    async fn drop_lease(&self, name: &str, holder: &str) -> Result<(), Error>;
 
     /// Appends to the audit.
     async fn record(&self, entries: Vec<Entry>) -> Result<(), Error>;
@@ -94,6 +142,18 @@ pub struct SaveCase {
     pub owed: Vec<Owed>,
     /// Accounts now known to belong to the person.
     pub links: Vec<AccountId>,
+}
+
+/// One save of what is remembered of a person.
+#[derive(Debug, Clone)]
+pub struct SavePerson {
+    pub person: Remembered,
+    pub audit: Vec<Entry>,
+    pub owed: Vec<Owed>,
+    /// Accounts now known to belong to the person.
+    pub links: Vec<AccountId>,
+    /// Accounts that are no longer there; one that is also among `links` stays.
+    pub gone_links: Vec<AccountId>,
 }
 
 /// Something people must be told, once per topic and channel, updated when a newer version is owed.

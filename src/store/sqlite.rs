@@ -8,8 +8,11 @@ mod audit;
 mod cases;
 mod dead_letters;
 mod deliveries;
+mod leases;
 mod links;
+mod notes;
 mod notices;
+mod people;
 
 use std::path::PathBuf;
 
@@ -19,15 +22,20 @@ use rusqlite::{Connection, Transaction};
 use crate::audit::Entry;
 use crate::case::{AccountId, Case, CaseId};
 use crate::clock::Timestamp;
-use crate::event::{EventId, Lane, Subject};
+use crate::event::{EventId, Lane, ObjectId, Subject};
+use crate::snapshot::sync::Remembered;
 use crate::sqlite::{Database, Options, Sharing};
 
 use super::{
-    DeadLetter, Error, Notice, NoticeFailed, Owed, SaveCase, SeenDelivery, Store, StoredRecord, WhichCases,
+    DeadLetter, Error, Notice, NoticeFailed, Owed, SaveCase, SavePerson, SeenDelivery, Store, StoredRecord,
+    WhichCases,
 };
 
 /// The layout, step by step; a step that has been released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_cases_audit_notices.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_cases_audit_notices.sql"),
+    include_str!("migrations/0002_people_notes_leases.sql"),
+];
 /// Reads at a time: a worker's look and somebody on the command line do not wait for each other.
 const READERS: usize = 2;
 
@@ -65,10 +73,10 @@ impl Sqlite {
         self.database.readers.read(read).await
     }
 
-    async fn write(
+    async fn write<T: Send + 'static>(
         &self,
-        write: impl FnMut(&Transaction<'_>) -> Result<(), Error> + Send + 'static,
-    ) -> Result<(), Error> {
+        write: impl FnMut(&Transaction<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         self.database.writer.write(write).await
     }
 }
@@ -115,6 +123,85 @@ impl Store for Sqlite {
 
     async fn remove_link(&self, subject: Subject, account: AccountId) -> Result<(), Error> {
         self.write(move |transaction| links::remove(transaction, subject, &account)).await
+    }
+
+    async fn person(&self, subject: Subject) -> Result<Option<Remembered>, Error> {
+        self.read(move |connection| people::of(connection, subject)).await
+    }
+
+    async fn save_person(&self, save: SavePerson) -> Result<(), Error> {
+        self.write(move |transaction| {
+            people::put(transaction, &save.person)?;
+            for gone in save.gone_links.iter().filter(|gone| !save.links.contains(gone)) {
+                links::remove(transaction, save.person.subject, gone)?;
+            }
+            links::add(transaction, save.person.subject, &save.links)?;
+            audit::append(transaction, &save.audit)?;
+            notices::owe(transaction, &save.owed)
+        })
+        .await
+    }
+
+    async fn forget_person(&self, subject: Subject, entries: Vec<Entry>) -> Result<(), Error> {
+        self.write(move |transaction| match people::forget(transaction, subject)? {
+            people::Forgotten::Yes => audit::append(transaction, &entries),
+            people::Forgotten::WasNotKnown => Ok(()),
+        })
+        .await
+    }
+
+    async fn people_in(
+        &self,
+        group: ObjectId,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Subject>, Error> {
+        self.read(move |connection| people::in_group(connection, group, after, limit)).await
+    }
+
+    async fn people_known(&self, after: Option<Subject>, limit: u32) -> Result<Vec<Subject>, Error> {
+        self.read(move |connection| people::known(connection, after, limit)).await
+    }
+
+    async fn people_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Subject>, Error> {
+        self.read(move |connection| people::due(connection, now, limit)).await
+    }
+
+    async fn people_with_findings(
+        &self,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Remembered>, Error> {
+        self.read(move |connection| people::with_findings(connection, after, limit)).await
+    }
+
+    async fn people_count(&self) -> Result<u64, Error> {
+        self.read(people::count).await
+    }
+
+    async fn note(&self, name: &str) -> Result<Option<String>, Error> {
+        let name = name.to_owned();
+        self.read(move |connection| notes::of(connection, &name)).await
+    }
+
+    async fn set_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<(), Error> {
+        self.write(move |transaction| notes::set(transaction, &notes)).await
+    }
+
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Error> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.write(move |transaction| leases::take(transaction, &name, &holder, now, until)).await
+    }
+
+    async fn drop_lease(&self, name: &str, holder: &str) -> Result<(), Error> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.write(move |transaction| leases::let_go(transaction, &name, &holder)).await
     }
 
     async fn record(&self, entries: Vec<Entry>) -> Result<(), Error> {
