@@ -217,8 +217,8 @@ fn schedule(work: &Work, config: &Config, out: &outbound::Deps) -> anyhow::Resul
     let subscriptions = match wanted {
         None => None,
         Some((url, client_state)) => Some(SubscriptionSettings {
-            client: entra::Subscriptions::new(&work.entra, out)?,
-            notification_url: outbound::address(url, "/webhooks/graph").to_string(),
+            client: entra::Client::new(&work.entra, out)?.subscriptions()?,
+            notification_url: outbound::address(url, "/webhooks/graph"),
             client_state,
         }),
     };

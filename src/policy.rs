@@ -3,6 +3,7 @@
 //! Every field has a safe default, so that an empty file is a valid policy. Pure data; reading the file and
 //! reporting mistakes with line and suggestion is `config`'s work.
 
+pub mod affected;
 pub mod groups;
 pub mod mapping;
 pub mod sync;

@@ -10,7 +10,7 @@ use super::output::{Output, plain};
 use super::vendors::{Vendors, work};
 use crate::auth0;
 use crate::clock::{self, SystemClock};
-use crate::entra::{self, DeltaFrom, Subscriptions, Tracked};
+use crate::entra::{self, DeltaFrom, Tracked};
 use crate::event::ObjectId;
 use crate::outbound::Deps;
 use crate::policy::Policy;
@@ -157,10 +157,11 @@ async fn subscriptions(vendors: &Vendors) -> Vec<Line> {
     };
     let url = crate::outbound::address(url, "/webhooks/graph").to_string();
     let deps = Deps { clock: std::sync::Arc::new(SystemClock), metrics: Metrics::new() };
-    let listed = match Subscriptions::new(&work(config).entra, &deps) {
-        Ok(client) => client.list().await,
-        Err(error) => Err(error),
-    };
+    let listed =
+        match entra::Client::new(&work(config).entra, &deps).and_then(|client| client.subscriptions()) {
+            Ok(client) => client.list().await,
+            Err(error) => Err(error),
+        };
     let listed = match listed {
         Ok(listed) => listed,
         Err(error) => return vec![Line::bad("Graph: subscriptions cannot be listed", error.to_string())],

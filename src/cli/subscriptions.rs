@@ -10,7 +10,7 @@ use super::records;
 use super::vendors::work;
 use crate::clock::{SharedClock, SystemClock, Timestamp};
 use crate::config::{Config, Role, Roles};
-use crate::entra::{Subscription, Subscriptions as Client};
+use crate::entra::{self, Subscription, SubscriptionId, Subscriptions as Client};
 use crate::outbound::{self, Deps};
 use crate::telemetry::Metrics;
 use crate::worker::scheduler::{Done, SubscriptionSettings, keep_subscriptions};
@@ -43,7 +43,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Delete {
     /// The id that `subscriptions list` shows
-    id: String,
+    id: uuid::Uuid,
     #[command(flatten)]
     consent: Consent,
 }
@@ -87,20 +87,22 @@ impl Wiring {
         let config = crate::config::load(&super::environment(), &Roles::only([Role::Scheduler]))?;
         let clock: SharedClock = std::sync::Arc::new(SystemClock);
         let deps = Deps { clock: clock.clone(), metrics: Metrics::new() };
-        let client = Client::new(&work(&config).entra, &deps).map_err(Failure::other)?;
+        let client =
+            entra::Client::new(&work(&config).entra, &deps).and_then(|client| client.subscriptions());
+        let client = client.map_err(Failure::other)?;
         Ok(Wiring { config, client, clock })
     }
 
-    fn url(&self) -> Option<String> {
+    fn url(&self) -> Option<reqwest::Url> {
         let url = self.config.public_url.as_ref()?;
-        Some(outbound::address(url, "/webhooks/graph").to_string())
+        Some(outbound::address(url, "/webhooks/graph"))
     }
 
     async fn list(&self, output: &Output) -> Result<Exit, Failure> {
         let ours = self.url();
         let listed = |subscription: Subscription| Listed {
-            ours: ours.as_ref() == Some(&subscription.notification_url),
-            id: subscription.id,
+            ours: ours.as_ref().is_some_and(|url| url.as_str() == subscription.notification_url),
+            id: subscription.id.to_string(),
             resource: subscription.resource,
             url: subscription.notification_url,
             expires: subscription.expires,
@@ -143,7 +145,12 @@ impl Wiring {
                         format!("failed: {why}")
                     }
                 };
-                Ensured { resource: one.resource, id: one.id, expires: one.expires, done }
+                Ensured {
+                    resource: one.resource,
+                    id: one.id.map(|id| id.to_string()),
+                    expires: one.expires,
+                    done,
+                }
             })
             .collect();
         output.data(&ensured, || {
@@ -158,7 +165,7 @@ impl Wiring {
 
     async fn delete(&self, delete: Delete, output: &Output) -> Result<Exit, Failure> {
         delete.consent.obtain(&format!("Delete the subscription {}?", delete.id))?;
-        match self.client.delete(&delete.id).await {
+        match self.client.delete(SubscriptionId(delete.id)).await {
             Ok(()) => output.say("deleted"),
             Err(error) if error.is_gone() => output.say("it is gone already"),
             Err(error) => return Err(Failure::other(error)),

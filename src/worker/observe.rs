@@ -237,7 +237,7 @@ async fn token_lifetime(looker: &Looker, case: Option<&Case>) -> Option<u64> {
 }
 
 impl Trouble {
-    fn from_auth0(error: &auth0::Error) -> Trouble {
+    pub(super) fn from_auth0(error: &auth0::Error) -> Trouble {
         let scope = if error.is_vendor_away() { Scope::Everybody } else { Scope::Person };
         Trouble { why: error.to_string(), now: error.what_now(), scope }
     }

@@ -12,12 +12,13 @@ use super::look::{Scope, Trouble};
 use crate::auth0;
 use crate::case::{AccountId, Case, CaseState, Means};
 use crate::clock::Timestamp;
+use crate::entra;
 use crate::event::Subject;
 use crate::policy::Policy;
 use crate::policy::sync::{Link, Method};
 use crate::snapshot::AccountsSeen;
 use crate::snapshot::sync::{
-    CaseAbout, Depth, Holding, LookAlike, OpenCase, OrganizationId, Remembered, SyncSnapshot, Tenant,
+    CaseAbout, Depth, Groups, Holding, LookAlike, OpenCase, OrganizationId, Remembered, SyncSnapshot, Tenant,
 };
 
 use crate::store::{self, Store};
@@ -46,7 +47,7 @@ pub(super) struct Picture {
 /// What reads both sides: no writer among them.
 #[derive(Clone, Copy)]
 pub(super) struct Eyes<'a> {
-    pub entra: &'a crate::entra::Reader,
+    pub entra: &'a entra::Reader,
     pub auth0: &'a auth0::Reader,
 }
 
@@ -65,7 +66,7 @@ pub(super) async fn read(
 ) -> Result<Picture, Trouble> {
     let properties = properties(policy);
     let (seen, tenant, accounts) = tokio::join!(
-        eyes.entra.profile(subject.object, &properties),
+        seen(eyes, subject, policy, &properties),
         tenant(eyes, policy),
         accounts(eyes, subject, known, depth),
     );
@@ -123,6 +124,20 @@ pub(super) async fn complete(
     let found = look_alikes(eyes, policy, snapshot).await;
     snapshot.look_alikes = found.map_err(|error| Trouble::from_auth0(&error))?;
     Ok(())
+}
+
+/// Where the policy names no group, nobody is in any that matters.
+async fn seen(
+    eyes: Eyes<'_>,
+    subject: Subject,
+    policy: &Policy,
+    properties: &BTreeSet<String>,
+) -> Result<entra::Seen, entra::Error> {
+    if !policy.groups().is_empty() {
+        return eyes.entra.profile(subject.object, properties).await;
+    }
+    let seen = eyes.entra.profile_without_groups(subject.object, properties).await?;
+    Ok(entra::Seen { groups: Groups::Known(BTreeSet::new()), ..seen })
 }
 
 /// An account after something was written to it, or that was made.
@@ -209,7 +224,7 @@ fn open_case(case: &Case) -> OpenCase {
 }
 
 impl Trouble {
-    pub(super) fn from_graph(error: &crate::entra::Error) -> Trouble {
+    pub(super) fn from_graph(error: &entra::Error) -> Trouble {
         Trouble { why: error.to_string(), now: error.what_now(), scope: Scope::Graph }
     }
 }

@@ -32,11 +32,10 @@ const LEASE_NAME: &str = "scheduler";
 pub struct Schedule {
     pub tenant: TenantId,
     /// Subscriptions are kept only where Graph can reach us, and where something may be written.
-    pub subscriptions: Option<subscriptions::Settings>,
+    pub subscriptions: Option<SubscriptionSettings>,
 }
 
-pub use subscriptions::Settings as SubscriptionSettings;
-pub use subscriptions::keep as keep_subscriptions;
+pub use subscriptions::{Done, Settings as SubscriptionSettings, keep as keep_subscriptions};
 
 /// Something that is to be done at the next opportunity, by whoever holds the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{Looker, Scope, Trouble, Verdict};
 use crate::clock::Timestamp;
-use crate::entra::{Kind, Link, Whereabouts};
+use crate::entra::{GroupSeen, Kind, Link};
 use crate::event::{About, Event, EventId, EventKind, ObjectId, Source, Subject, SweepDepth, TenantId};
 use crate::queue;
 
@@ -63,17 +63,17 @@ impl<'a> FanOut<'a> {
             return Ok(());
         }
         let seen = self.looker.entra.group_above(group).await.map_err(|error| Trouble::from_graph(&error))?;
-        match seen.whereabouts {
-            Whereabouts::Present => {
-                let here = [group].into_iter().chain(seen.above);
+        match seen {
+            GroupSeen::Present { above, .. } => {
+                let here = [group].into_iter().chain(above);
                 let relevant: BTreeSet<ObjectId> = here.filter(|id| named.contains(id)).collect();
                 if !relevant.is_empty() {
                     self.changed(&relevant, asks).await?;
                 }
             }
             // Where it was nested is not told any more.
-            Whereabouts::Gone if named.contains(&group) => self.those_seen_in(group).await?,
-            Whereabouts::Gone => {
+            GroupSeen::Gone if named.contains(&group) => self.those_seen_in(group).await?,
+            GroupSeen::Gone => {
                 for id in named {
                     self.those_seen_in(id).await?;
                 }

@@ -303,7 +303,12 @@ impl<'a> Look<'a> {
         if self.known.remembered.is_none() && entries.is_empty() {
             return self.keep_links().await.map(drop);
         }
-        let forgotten = self.looker.deps.store.forget_person(self.subject, entries).await;
+        let store = &self.looker.deps.store;
+        for gone in &self.picture.gone_links {
+            let removed = store.remove_link(self.subject, gone.clone()).await;
+            removed.map_err(|error| Trouble::from_store(&error))?;
+        }
+        let forgotten = store.forget_person(self.subject, entries).await;
         forgotten.map_err(|error| Trouble::from_store(&error))
     }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Job, Wish, pause};
 use crate::clock::{self, SharedClock, Timestamp};
-use crate::entra::{self, Subscription, Subscriptions, Wanted};
+use crate::entra::{self, Subscription, SubscriptionId, Subscriptions, Wanted};
 use crate::store::{Owed, Store, Topic};
 
 /// Four minutes are far below the limit of 25 listings in 20 seconds, and soon enough for what is swept every five.
@@ -33,7 +33,7 @@ const NOTE: &str = "subscriptions.made";
 pub struct Settings {
     pub client: Subscriptions,
     /// `{LOCKSTEP_PUBLIC_URL}/webhooks/graph`
-    pub notification_url: String,
+    pub notification_url: reqwest::Url,
     /// The first of `GRAPH_CLIENT_STATE`; the second is accepted until every subscription was made anew.
     pub client_state: SecretString,
 }
@@ -42,7 +42,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     pub resource: &'static str,
-    pub id: Option<String>,
+    pub id: Option<SubscriptionId>,
     pub expires: Option<Timestamp>,
     pub done: Done,
 }
@@ -130,6 +130,22 @@ impl Made {
         Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
+    fn has(&self, id: SubscriptionId) -> bool {
+        self.secret_of(id).is_some()
+    }
+
+    fn secret_of(&self, id: SubscriptionId) -> Option<&str> {
+        self.0.get(&id.to_string()).map(String::as_str)
+    }
+
+    fn add(&mut self, id: SubscriptionId, secret: String) {
+        self.0.insert(id.to_string(), secret);
+    }
+
+    fn remove(&mut self, id: SubscriptionId) {
+        self.0.remove(&id.to_string());
+    }
+
     async fn write(&self, store: &dyn Store) -> anyhow::Result<()> {
         store.set_note(NOTE, Some(serde_json::to_string(self)?)).await?;
         Ok(())
@@ -157,10 +173,11 @@ impl Keeper<'_> {
     async fn try_keep(&self, made: &mut Made) -> Result<Kept, entra::Error> {
         let here = self.listed.iter().filter(|subscription| subscription.resource == self.resource);
         let (good, stale): (Vec<_>, Vec<_>) = here.partition(|subscription| self.is_good(subscription, made));
-        for subscription in stale.iter().filter(|subscription| made.0.contains_key(&subscription.id)) {
+        let ours: Vec<_> = stale.into_iter().filter(|subscription| made.has(subscription.id)).collect();
+        for subscription in ours {
             // Ours, with an address or a secret of yesterday: neither can be changed for all of its parts by PATCH.
-            self.settings.client.delete(&subscription.id).await?;
-            made.0.remove(&subscription.id);
+            self.settings.client.delete(subscription.id).await?;
+            made.remove(subscription.id);
         }
         match good.first() {
             None => self.make(made).await,
@@ -169,24 +186,19 @@ impl Keeper<'_> {
     }
 
     fn is_good(&self, subscription: &Subscription, made: &Made) -> bool {
-        subscription.notification_url == self.settings.notification_url
-            && made.0.get(&subscription.id) == Some(&self.secret_hash())
+        subscription.notification_url == self.settings.notification_url.as_str()
+            && made.secret_of(subscription.id) == Some(self.secret_hash().as_str())
     }
 
     async fn renew(&self, subscription: &Subscription, made: &mut Made) -> Result<Kept, entra::Error> {
-        let kept = |expires, done| Kept {
-            resource: self.resource,
-            id: Some(subscription.id.clone()),
-            expires,
-            done,
-        };
+        let kept = |expires, done| Kept { resource: self.resource, id: Some(subscription.id), expires, done };
         if clock::elapsed(self.now, subscription.expires) > RENEW_BEFORE {
             return Ok(kept(Some(subscription.expires), Done::Nothing));
         }
-        match self.settings.client.renew(&subscription.id, self.expires()).await {
+        match self.settings.client.renew(subscription.id, self.expires()).await {
             Ok(renewed) => Ok(kept(Some(renewed.expires), Done::Renewed)),
             Err(error) if error.is_gone() => {
-                made.0.remove(&subscription.id);
+                made.remove(subscription.id);
                 self.make(made).await
             }
             Err(error) => Err(error),
@@ -198,12 +210,12 @@ impl Keeper<'_> {
             resource: self.resource.to_owned(),
             change_type: "updated,deleted".to_owned(),
             notification_url: self.settings.notification_url.clone(),
-            lifecycle_url: Some(self.settings.notification_url.clone()),
+            lifecycle_url: self.settings.notification_url.clone(),
             client_state: self.settings.client_state.clone(),
             expires: self.expires(),
         };
         let subscription = self.settings.client.create(&wanted).await?;
-        made.0.insert(subscription.id.clone(), self.secret_hash());
+        made.add(subscription.id, self.secret_hash());
         let (id, expires) = (Some(subscription.id), Some(subscription.expires));
         Ok(Kept { resource: self.resource, id, expires, done: Done::Made })
     }
@@ -223,7 +235,7 @@ impl Keeper<'_> {
                 "another subscription of this application for {} exists{}; if no other installation uses it, remove it \
                  with `lockstep subscriptions delete ID`",
                 self.resource,
-                id.as_deref().map(|id| format!(" ({id})")).unwrap_or_default()
+                id.map(|id| format!(" ({id})")).unwrap_or_default()
             ),
             error => error.to_string(),
         }

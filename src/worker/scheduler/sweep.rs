@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::due::swept;
 use super::{Job, Wish, pause};
 use crate::clock::{self, Timestamp};
-use crate::entra::{self, Change, DeltaFrom, DeltaRow, Then, Tracked};
+use crate::entra::{self, Change, DeltaFrom, DeltaRow, Link, Then, Tracked};
 use crate::event::{
     About, Event, EventId, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Source, Subject, SweepDepth,
 };
@@ -94,7 +94,7 @@ async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
     let resync = match (position, depth) {
         // A whole sweep that was cut off goes on; whom its first part named is not known any more.
         (Some(at), _) if at.depth == SweepDepth::Whole => {
-            users.whole(DeltaFrom::Link(at.link), &mut Named::Unknown).await?
+            users.whole(DeltaFrom::Link(Link::new(at.link)), &mut Named::Unknown).await?
         }
         (Some(at), SweepDepth::Changed) => match groups(job).await? {
             Some(_) => Some(Restart(None)),
@@ -114,7 +114,7 @@ async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
 }
 
 /// Graph no longer accepts a link: everything from the start, or from where it says.
-struct Restart(Option<String>);
+struct Restart(Option<Link>);
 
 /// Whom a listing has named, as far as that is known.
 enum Named {
@@ -146,7 +146,8 @@ struct Users<'a> {
 impl Users<'_> {
     /// Whoever has changed since the last time.
     async fn changes(&self, link: String) -> anyhow::Result<Option<Restart>> {
-        let ended = self.pages(DeltaFrom::Link(link), SweepDepth::Changed, &mut Named::Unknown).await?;
+        let ended =
+            self.pages(DeltaFrom::Link(Link::new(link)), SweepDepth::Changed, &mut Named::Unknown).await?;
         self.end(ended).await
     }
 
@@ -178,7 +179,7 @@ impl Users<'_> {
             let page = match self.job.looker.entra.delta(&tracked, &from).await {
                 Ok(page) => page,
                 Err(entra::Error::ResyncNeeded { restart_at, .. }) => {
-                    return Ok(Ended::Restart(Restart(restart_at.map(|link| link.as_str().to_owned()))));
+                    return Ok(Ended::Restart(Restart(restart_at)));
                 }
                 Err(error) => return Err(error.into()),
             };
@@ -190,7 +191,7 @@ impl Users<'_> {
                 Then::Done(link) => return Ok(Ended::At(link.as_str().to_owned())),
                 Then::More(link) => {
                     self.keep(depth, link.as_str().to_owned()).await?;
-                    from = DeltaFrom::Link(link.as_str().to_owned());
+                    from = DeltaFrom::Link(link);
                 }
             }
             if self.job.shutdown.is_cancelled() {
@@ -249,7 +250,7 @@ async fn groups_from_now(job: &Job) -> anyhow::Result<()> {
 async fn groups(job: &Job) -> anyhow::Result<Option<Restart>> {
     let Some(mut link) = job.deps.store.note(GROUPS).await? else { return Ok(Some(Restart(None))) };
     for _ in 0..PAGES_MAX {
-        let page = match job.looker.entra.delta(&Tracked::Groups, &DeltaFrom::Link(link)).await {
+        let page = match job.looker.entra.delta(&Tracked::Groups, &DeltaFrom::Link(Link::new(link))).await {
             Ok(page) => page,
             Err(entra::Error::ResyncNeeded { .. }) => return Ok(Some(Restart(None))),
             Err(error) => return Err(error.into()),
