@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::str::FromStr;
 use uuid::Uuid;
 
@@ -141,7 +142,6 @@ impl World {
     }
 
     pub(crate) fn groups_after(&self, id: Option<GroupId>) -> impl Iterator<Item = &Group> {
-        use std::ops::Bound::{Excluded, Unbounded};
         let after = id.map_or(Unbounded, Excluded);
         self.groups.by_id.range((after, Unbounded)).map(|(_, group)| group)
     }
@@ -230,6 +230,15 @@ impl World {
         self.members_of(group).iter().copied().filter(|member| self.is_alive(*member))
     }
 
+    pub(crate) fn members_after(
+        &self,
+        group: GroupId,
+        after: Option<ObjectId>,
+    ) -> impl Iterator<Item = ObjectId> {
+        let after = (after.map_or(Unbounded, Excluded), Unbounded);
+        self.members_of(group).range(after).copied().filter(|member| self.is_alive(*member))
+    }
+
     /// The groups that somebody or something is directly in, deleted ones left out.
     pub fn groups_of(&self, member: impl Into<ObjectId>) -> impl Iterator<Item = GroupId> {
         self.parents_of(member.into()).iter().copied().filter(|group| self.is_alive((*group).into()))
@@ -259,6 +268,11 @@ impl World {
             self.groups.roles.len() - 1
         });
         self.groups.roles[index].holders.insert(person);
+    }
+
+    pub(crate) fn directory_role_name(&self, id: &str) -> Option<&str> {
+        let role = self.groups.roles.iter().find(|role| role.id == id);
+        role.map(|role| role.display_name.as_str())
     }
 
     pub(crate) fn directory_roles_of(&self, person: PersonId) -> impl Iterator<Item = &DirectoryRole> {

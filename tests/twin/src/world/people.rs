@@ -105,6 +105,8 @@ pub struct Person {
     pub mail: Option<String>,
     pub enabled: bool,
     pub manager: Option<PersonId>,
+    /// Who was the manager before the last change of manager.
+    pub(crate) former_manager: Option<PersonId>,
     pub created: Timestamp,
     /// Set while the person is in the directory's deleted items.
     pub deleted: Option<Timestamp>,
@@ -269,7 +271,9 @@ impl World {
 
     /// The person gets another manager, or none.
     pub fn set_manager(&mut self, id: PersonId, manager: Option<PersonId>) {
-        self.change_person(id, Touched::property("manager"), |person| person.manager = manager);
+        self.change_person(id, Touched::property("manager"), |person| {
+            person.former_manager = std::mem::replace(&mut person.manager, manager);
+        });
     }
 
     /// Clears a Graph property: it is null from now on, which is not the same as never set.
@@ -418,6 +422,7 @@ impl Person {
             display_name: hire.display_name,
             enabled: true,
             manager: hire.manager,
+            former_manager: None,
             created: now,
             deleted: None,
             sessions_valid_from: now,
