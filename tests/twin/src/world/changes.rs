@@ -119,7 +119,7 @@ impl World {
     }
 
     /// Woken at every change.
-    pub(crate) fn change_written(&self) -> Arc<Notify> {
+    pub fn change_written(&self) -> Arc<Notify> {
         self.changes.written.clone()
     }
 }

@@ -49,27 +49,27 @@ pub(super) fn groups(call: &Call<'_>) -> Answer {
 
 fn answer(call: &Call<'_>, set: Set) -> Answer {
     let world = call.world();
-    let token = match sent(call)? {
+    let sent = sent(call)?;
+    let token = match sent {
         Sent::First => begin(call, &world, set, Place::first(world.last_change()))?,
         Sent::Latest => begin(call, &world, set, Place::Since(world.last_change()))?,
         Sent::Token { name, text } => follow(call, &world, name, text)?,
     };
-    let (is_first, is_latest) = (call.query("$select").is_some(), matches!(sent(call)?, Sent::Latest));
-    let context = match (&token.options.select, is_first) {
-        (Some(names), true) => format!("{}({})", set.word(), names.join(",")),
+    // Only the answer to the call that carries the options names them (published answers).
+    let context = match (&token.options.select, &sent) {
+        (Some(names), Sent::First | Sent::Latest) => format!("{}({})", set.word(), names.join(",")),
         _ => set.word().to_owned(),
     };
-    if is_latest {
-        let link = token.seal(call);
-        return Ok(collection_with(&context, Vec::new(), Some(("@odata.deltaLink", link))));
+    let told = |rows, next: Token| {
+        let kind = if next.ends_a_round() { "@odata.deltaLink" } else { "@odata.nextLink" };
+        Ok(collection_with(&context, rows, Some((kind, next.seal(call)))))
+    };
+    if matches!(sent, Sent::Latest) {
+        return told(Vec::new(), token);
     }
     let fault = call.bent.take_page();
     if fault == Some(PageFault::Empty) {
-        return Ok(collection_with(
-            &context,
-            Vec::new(),
-            Some(("@odata.nextLink", token.again(&world).seal(call))),
-        ));
+        return told(Vec::new(), token.again(&world));
     }
     let page = read(call, &world, set, &token, fault);
     let next = match fault {
@@ -77,9 +77,7 @@ fn answer(call: &Call<'_>, set: Set) -> Answer {
         Some(PageFault::CutShort) => Place::Since(page.round_ends),
         _ => page.next,
     };
-    let kind = if matches!(next, Place::Since(_)) { "@odata.deltaLink" } else { "@odata.nextLink" };
-    let link = token.at(next).seal(call);
-    Ok(collection_with(&context, pages::bend(call, page.rows, fault), Some((kind, link))))
+    told(pages::bend(call, page.rows, fault), token.at(next))
 }
 
 /// What the query asks for.
@@ -175,11 +173,13 @@ fn read(call: &Call<'_>, world: &World, set: Set, token: &Token, fault: Option<P
     let options = &token.options;
     let (from, to) = match &token.place {
         Place::First { start, after, inside } => {
-            let page = match set {
+            if matches!(fault, Some(PageFault::Replayed(_) | PageFault::Late(_))) {
+                call.complain("a fault of later rounds struck the first one and did nothing");
+            }
+            return match set {
                 Set::Users => rows::all_users(call, world, options, *start, after.as_deref()),
                 Set::Groups => rows::all_groups(call, world, options, *start, after.as_deref(), *inside),
             };
-            return page.late(fault);
         }
         Place::Since(from) => (*from, world.last_change()),
         Place::Changes { from, to } => (*from, *to),

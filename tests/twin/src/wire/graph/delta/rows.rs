@@ -5,7 +5,6 @@ use super::super::group;
 use super::super::select::{self, Property};
 use super::token::{Options, Place};
 use super::{Set, member_type};
-use crate::faults::PageFault;
 use crate::world::{Changed, Group, GroupId, Moved, ObjectId, Person, PersonId, Touched, World};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap};
@@ -19,16 +18,6 @@ pub(in super::super) struct Page {
     pub next: Place,
     /// Where the change log stands for whoever has seen the whole round.
     pub round_ends: u64,
-}
-
-impl Page {
-    /// In the first round, changes that are late are simply told again by the next one.
-    pub fn late(mut self, fault: Option<PageFault>) -> Page {
-        if let (Some(PageFault::Replayed(changes)), Place::Since(from)) = (fault, &mut self.next) {
-            *from = from.saturating_sub(changes);
-        }
-        self
-    }
 }
 
 /// Names that a row shows, with the relation apart.

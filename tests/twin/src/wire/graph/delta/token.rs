@@ -61,12 +61,13 @@ impl Token {
         }
     }
 
+    pub fn ends_a_round(&self) -> bool {
+        matches!(self.place, Place::Since(_))
+    }
+
     /// The query parameter that it travels in.
     pub fn name(&self) -> &'static str {
-        match self.place {
-            Place::Since(_) => "$deltatoken",
-            Place::First { .. } | Place::Changes { .. } => "$skiptoken",
-        }
+        if self.ends_a_round() { "$deltatoken" } else { "$skiptoken" }
     }
 
     /// Whether it is young enough, and what it points to is still remembered.
