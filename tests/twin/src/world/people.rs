@@ -2,6 +2,7 @@
 
 use super::World;
 use super::accounts::{AccountId, AccountSeed};
+use super::changes::{Changed, Touched};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -67,6 +68,32 @@ impl Hire {
             ..Hire::default()
         }
     }
+
+    /// An invited guest of the tenant whose initial domain is `tenant_domain`: the UPN is made of the address, and the
+    /// invitation is not accepted yet (Graph, user resource type: `userType`, `externalUserState`; Entra, Properties of a
+    /// B2B guest user).
+    pub fn guest(display_name: &str, mail: &str, tenant_domain: &str) -> Hire {
+        let upn = format!("{}#EXT#@{tenant_domain}", mail.replace('@', "_"));
+        let identities = serde_json::json!([
+            { "signInType": "federated", "issuer": "ExternalAzureAD", "issuerAssignedId": null },
+            { "signInType": "userPrincipalName", "issuer": tenant_domain, "issuerAssignedId": upn },
+        ]);
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let properties = [
+            ("userType", "Guest".into()),
+            ("creationType", "Invitation".into()),
+            ("externalUserState", "PendingAcceptance".into()),
+            ("externalUserStateChangeDateTime", now.into()),
+            ("identities", identities),
+        ];
+        Hire {
+            display_name: display_name.to_owned(),
+            upn,
+            mail: Some(mail.to_owned()),
+            properties: properties.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+            ..Hire::default()
+        }
+    }
 }
 
 /// One Entra user, deleted ones included until they are purged.
@@ -78,6 +105,8 @@ pub struct Person {
     pub mail: Option<String>,
     pub enabled: bool,
     pub manager: Option<PersonId>,
+    /// Who was the manager before the last change of manager.
+    pub(crate) former_manager: Option<PersonId>,
     pub created: Timestamp,
     /// Set while the person is in the directory's deleted items.
     pub deleted: Option<Timestamp>,
@@ -115,7 +144,9 @@ impl World {
         let taken = self.by_upn.insert(hire.upn.to_lowercase(), id);
         assert!(taken.is_none(), "the UPN {} is taken", hire.upn);
         let enterprise = hire.auth0_enterprise;
+        self.hold_person(id);
         self.people.insert(id, Person::from_hire(id, hire));
+        self.changes.write(Changed::UserUpdated { id, touched: Touched::Everything });
         if enterprise {
             self.add_enterprise_account(id);
         }
@@ -139,6 +170,11 @@ impl World {
     /// Everybody, deleted ones included, in the order of their ids.
     pub fn people(&self) -> impl Iterator<Item = &Person> {
         self.people.values()
+    }
+
+    pub(crate) fn people_after(&self, id: Option<PersonId>) -> impl Iterator<Item = &Person> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.people.range((id.map_or(Unbounded, Excluded), Unbounded)).map(|(_, person)| person)
     }
 
     /// Puts a person at risk: level (`low`, `medium`, `high`, `hidden`…) and the detection's `riskEventType`.
@@ -175,44 +211,43 @@ impl World {
 
     /// Blocks sign-in in Entra (`accountEnabled: false`).
     pub fn disable(&mut self, id: PersonId) {
-        self.person_mut(id).enabled = false;
+        self.change_person(id, Touched::property("accountEnabled"), |person| person.enabled = false);
     }
 
     /// Allows sign-in in Entra again.
     pub fn enable(&mut self, id: PersonId) {
-        self.person_mut(id).enabled = true;
+        self.change_person(id, Touched::property("accountEnabled"), |person| person.enabled = true);
     }
 
     /// Deletes the person into the directory's deleted items, where they stay restorable.
     pub fn soft_delete(&mut self, id: PersonId) {
-        let person = self.person_mut(id);
-        person.deleted = Some(Timestamp::now());
-        let upn = person.upn.to_lowercase();
+        self.change_person(id, Touched::Everything, |person| person.deleted = Some(Timestamp::now()));
+        let upn = self.person(id).upn.to_lowercase();
         self.by_upn.remove(&upn);
     }
 
     /// Purges the person: neither the directory nor its deleted items know them any more.
     pub fn hard_delete(&mut self, id: PersonId) {
+        self.hold_person(id);
         if let Some(person) = self.people.remove(&id) {
-            self.by_upn.remove(&person.upn.to_lowercase());
+            if person.deleted.is_none() {
+                self.by_upn.remove(&person.upn.to_lowercase());
+            }
+            self.leave_all_groups(id.into());
+            self.changes.write(Changed::UserDeleted(id));
         }
     }
 
     /// Brings a soft-deleted person back.
     pub fn restore(&mut self, id: PersonId) {
-        let person = self.person_mut(id);
-        person.deleted = None;
-        let upn = person.upn.to_lowercase();
+        self.change_person(id, Touched::Everything, |person| person.deleted = None);
+        let upn = self.person(id).upn.to_lowercase();
         self.by_upn.insert(upn, id);
     }
 
-    /// Sets a Graph property of the person (`department`, `jobTitle`…); `Value::Null` clears it.
-    pub fn set_property(&mut self, id: PersonId, name: &str, value: Value) {
-        self.person_mut(id).properties.insert(name.to_owned(), value);
-    }
-
     pub(crate) fn revoke_entra_sessions(&mut self, id: PersonId) {
-        self.person_mut(id).sessions_valid_from = Timestamp::now();
+        let touched = Touched::property("signInSessionsValidFromDateTime");
+        self.change_person(id, touched, |person| person.sessions_valid_from = Timestamp::now());
     }
 
     /// Creates the account that the first sign-in through the enterprise connection makes. Its id is `waad|<object id>`,
@@ -252,12 +287,39 @@ impl World {
         });
     }
 
+    /// Changes what the directory says about a person, and tells so.
+    pub(super) fn change_person(&mut self, id: PersonId, touched: Touched, change: impl FnOnce(&mut Person)) {
+        self.hold_person(id);
+        change(self.person_mut(id));
+        self.changes.write(Changed::UserUpdated { id, touched });
+    }
+
     fn person_mut(&mut self, id: PersonId) -> &mut Person {
         self.people.get_mut(&id).unwrap_or_else(|| panic!("nobody has the object id {id}"))
     }
 }
 
 impl Person {
+    /// Sets or, with null, clears a property, wherever it is kept. A cleared one is remembered as cleared, because a
+    /// delta query tells it as null and leaves out one that was never set.
+    pub(super) fn set(&mut self, name: &str, value: Value) {
+        match (name, value) {
+            ("displayName", Value::String(text)) => self.display_name = text,
+            ("userPrincipalName", Value::String(_)) => panic!("World::set_upn keeps the index of UPNs"),
+            ("accountEnabled", Value::Bool(enabled)) => self.enabled = enabled,
+            ("mail", Value::String(text)) => {
+                self.mail = Some(text);
+                self.properties.remove("mail");
+            }
+            (name, value) => {
+                if name == "mail" {
+                    self.mail = None;
+                }
+                self.properties.insert(name.to_owned(), value);
+            }
+        }
+    }
+
     fn from_hire(id: PersonId, hire: Hire) -> Person {
         let now = Timestamp::now();
         let mut properties = hire.properties;
@@ -279,6 +341,7 @@ impl Person {
             display_name: hire.display_name,
             enabled: true,
             manager: hire.manager,
+            former_manager: None,
             created: now,
             deleted: None,
             sessions_valid_from: now,
