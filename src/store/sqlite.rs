@@ -35,6 +35,7 @@ use super::{
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_cases_audit_notices.sql"),
     include_str!("migrations/0002_people_notes_leases.sql"),
+    include_str!("migrations/0003_deliveries_by_second.sql"),
 ];
 /// Reads at a time: a worker's look and somebody on the command line do not wait for each other.
 const READERS: usize = 2;

@@ -1,4 +1,6 @@
-//! Webhook delivery ids seen lately.
+//! Webhook delivery ids seen lately: one row for all that were signed in the same second and written together.
+
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, Transaction, params};
 
@@ -7,39 +9,50 @@ use crate::store::{Error, SeenDelivery};
 
 use super::{micros, timestamp};
 
+const ID_BYTES: usize = 16;
+
 /// Writes down what was seen and drops what is too old to be accepted again.
 pub(super) fn remember(
     transaction: &Transaction<'_>,
     seen: &[SeenDelivery],
     forget_before: Timestamp,
 ) -> Result<(), Error> {
-    let mut upsert = transaction.prepare_cached(
-        "INSERT INTO deliveries (id, signed_at) VALUES (?1, ?2)
-         ON CONFLICT (id) DO UPDATE SET signed_at = excluded.signed_at
-         WHERE excluded.signed_at > deliveries.signed_at",
-    )?;
+    let mut seconds: BTreeMap<i64, Vec<u8>> = BTreeMap::new();
     for delivery in seen {
-        upsert.execute(params![delivery.id, micros(delivery.signed_at)])?;
+        seconds.entry(micros(delivery.signed_at)).or_default().extend_from_slice(&delivery.id);
+    }
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO delivery_seconds (signed_at, ids) VALUES (?1, ?2)")?;
+    for (signed_at, ids) in seconds {
+        insert.execute(params![signed_at, ids])?;
     }
     transaction
-        .prepare_cached("DELETE FROM deliveries WHERE signed_at < ?1")?
+        .prepare_cached("DELETE FROM delivery_seconds WHERE signed_at < ?1")?
         .execute([micros(forget_before)])?;
     Ok(())
 }
 
-/// Newest first: if there are more than `limit`, the ones nearest to expiry are left out.
+/// Newest first, each id once: if there are more than `limit`, the ones nearest to expiry are left out.
 pub(super) fn since(
     connection: &Connection,
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<SeenDelivery>, Error> {
     let mut select = connection.prepare_cached(
-        "SELECT id, signed_at FROM deliveries WHERE signed_at >= ?1 ORDER BY signed_at DESC, id LIMIT ?2",
+        "SELECT signed_at, ids FROM delivery_seconds WHERE signed_at >= ?1 ORDER BY signed_at DESC",
     )?;
-    let mut rows = select.query(params![micros(since), limit])?;
-    let mut seen = Vec::new();
+    let mut rows = select.query(params![micros(since)])?;
+    let (mut seen, mut known) = (Vec::new(), HashSet::new());
     while let Some(row) = rows.next()? {
-        seen.push(SeenDelivery { id: row.get(0)?, signed_at: timestamp(row.get(1)?)? });
+        let signed_at = timestamp(row.get(0)?)?;
+        let ids: Vec<u8> = row.get(1)?;
+        let (ids, _) = ids.as_chunks::<ID_BYTES>();
+        for id in ids.iter().filter(|id| known.insert(**id)) {
+            if seen.len() == limit as usize {
+                return Ok(seen);
+            }
+            seen.push(SeenDelivery { id: *id, signed_at });
+        }
     }
     Ok(seen)
 }
