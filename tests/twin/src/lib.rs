@@ -14,6 +14,7 @@
 //! loopback only and its secrets are printed in this repository.
 
 mod bucket;
+mod certificate;
 pub mod control;
 pub mod faults;
 pub mod journal;
@@ -27,7 +28,7 @@ pub mod world;
 pub use faults::{Fault, FaultId, Faults, Match, Times, Vendor};
 pub use journal::{Complaint, Entry, Journal, Outcome};
 pub use send::{Answer, SendError, Sender};
-pub use setup::{Latency, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls};
+pub use setup::{FederatedCredential, Latency, Login, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls};
 pub use twin::Twin;
 pub use world::{
     Account, AccountId, AccountSeed, Hire, Message, Person, PersonId, SignIn, World, WorldGuard,

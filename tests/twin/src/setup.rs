@@ -2,6 +2,7 @@
 //! defaults are an Enterprise tenant without Auth0 rate limit and without latency, with Graph's own limits on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// Auth0 subscription plans, as far as they decide which endpoints answer (Auth0, Manage User Sessions with the
@@ -54,6 +55,25 @@ pub struct Latency {
     pub slack: Duration,
 }
 
+/// A platform whose tokens the application trusts (Graph, federatedIdentityCredential resource type).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FederatedCredential {
+    pub issuer: String,
+    pub subject: String,
+    pub audience: String,
+}
+
+impl FederatedCredential {
+    /// A Kubernetes service account, with the one audience that Entra documents.
+    pub fn service_account(namespace: &str, name: &str) -> FederatedCredential {
+        FederatedCredential {
+            issuer: "https://kubernetes.contoso.example/twin/".into(),
+            subject: format!("system:serviceaccount:{namespace}:{name}"),
+            audience: "api://AzureADTokenExchange".into(),
+        }
+    }
+}
+
 /// Everything a twin is started with. `Setup::default()` and struct update syntax are the way to write one.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -63,6 +83,12 @@ pub struct Setup {
     pub tenant_domain: String,
     pub entra_client_id: String,
     pub entra_client_secret: String,
+    /// Certificates registered for the application, in PEM; keys beside them are skipped.
+    pub entra_certificates: Vec<String>,
+    /// Platforms that the application trusts.
+    pub federated_credentials: Vec<FederatedCredential>,
+    /// What App Service's identity endpoint wants to see in `X-IDENTITY-HEADER`.
+    pub identity_header: String,
     /// Application permissions that an administrator has consented to.
     pub graph_permissions: Vec<String>,
     /// Canonical Auth0 domain; the only audience is `https://{domain}/api/v2/`.
@@ -115,6 +141,9 @@ impl Default for Setup {
             tenant_domain: "contoso.onmicrosoft.com".into(),
             entra_client_id: "c2f61d0b-8a34-4be9-a7f5-1d0c93e6b472".into(),
             entra_client_secret: "twin~entra~secret~0000000000000000000000".into(),
+            entra_certificates: vec![crate::certificate::checked_in().to_owned()],
+            federated_credentials: vec![FederatedCredential::service_account("lockstep", "lockstep")],
+            identity_header: "twin-identity-header-7a3e09d4".into(),
             graph_permissions: owned(GRAPH_PERMISSIONS),
             auth0_domain: "contoso-twin.eu.auth0.com".into(),
             auth0_client_id: "TwinLockstepClient00000000000000".into(),
@@ -167,6 +196,10 @@ pub struct Urls {
     pub login_url: String,
     /// Graph host without the version segment.
     pub graph_url: String,
+    /// Host of the metadata service that stands for `http://169.254.169.254`.
+    pub imds_url: String,
+    /// App Service's `$IDENTITY_ENDPOINT`.
+    pub identity_endpoint: String,
     /// Auth0 tenant host.
     pub auth0_url: String,
     /// Slack Web API base, with the trailing slash that the SDKs expect.
@@ -198,6 +231,48 @@ pub fn environment(setup: &Setup, urls: &Urls) -> BTreeMap<String, String> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.clone()))
     .collect()
+}
+
+/// How a Lockstep proves to Entra who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login<'a> {
+    Secret,
+    /// A file with [`crate::Twin::entra_certificate_pem`].
+    Certificate(&'a Path),
+    /// A file with [`crate::Twin::federated_token`].
+    Federated(&'a Path),
+    /// The metadata service of a virtual machine.
+    Imds,
+    /// The identity endpoint of App Service and Container Apps.
+    AppService,
+}
+
+/// [`environment`] with another credential than the secret. `AZURE_POD_IDENTITY_AUTHORITY_HOST` is the name by which
+/// Microsoft's own libraries let the metadata service be moved.
+pub fn environment_with(setup: &Setup, urls: &Urls, login: Login<'_>) -> BTreeMap<String, String> {
+    let mut all = environment(setup, urls);
+    if login == Login::Secret {
+        return all;
+    }
+    all.remove("ENTRA_CLIENT_SECRET");
+    let mut set = |name: &str, value: String| all.insert(name.to_owned(), value);
+    match login {
+        Login::Secret => {}
+        Login::Certificate(file) => {
+            set("ENTRA_CLIENT_CERTIFICATE_FILE", file.display().to_string());
+        }
+        Login::Federated(file) => {
+            set("AZURE_FEDERATED_TOKEN_FILE", file.display().to_string());
+        }
+        Login::Imds => {
+            set("AZURE_POD_IDENTITY_AUTHORITY_HOST", urls.imds_url.clone());
+        }
+        Login::AppService => {
+            set("IDENTITY_ENDPOINT", urls.identity_endpoint.clone());
+            set("IDENTITY_HEADER", setup.identity_header.clone());
+        }
+    }
+    all
 }
 
 /// What Lockstep's containment needs (Microsoft Graph permissions reference, least privileged application permissions).

@@ -3,11 +3,11 @@
 use crate::faults::{Faults, Vendor};
 use crate::journal::Journal;
 use crate::send::Sender;
-use crate::setup::{Ports, Setup, Urls, environment};
+use crate::setup::{Login, Ports, Setup, Urls, environment, environment_with};
 use crate::wire::State;
 use crate::wire::server::{Port, serve};
 use crate::world::{World, WorldGuard};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,8 @@ impl Twin {
         let slack = open(ports.slack, &[Vendor::Slack]);
         let urls = Urls {
             login_url: entra.clone(),
+            imds_url: entra.clone(),
+            identity_endpoint: format!("{entra}/msi/token"),
             graph_url: entra,
             auth0_url,
             slack_api_url: format!("{slack}/api/"),
@@ -85,6 +87,32 @@ impl Twin {
     /// Every environment variable that Lockstep needs to work against this twin.
     pub fn env(&self) -> BTreeMap<String, String> {
         environment(self.setup(), &self.running.urls)
+    }
+
+    /// The same with another credential; the files that it names are the caller's to write.
+    pub fn env_with(&self, login: Login<'_>) -> BTreeMap<String, String> {
+        environment_with(self.setup(), &self.running.urls, login)
+    }
+
+    /// Key and certificate of the client that [`Setup::default`] registers, as one PEM text.
+    pub fn entra_certificate_pem(&self) -> &'static str {
+        crate::certificate::checked_in()
+    }
+
+    /// The token that a platform writes into its federated token file for the first credential of the setup, valid for an
+    /// hour like a kubelet's. Panics if the setup has none.
+    pub fn federated_token(&self) -> String {
+        let credentials = &self.setup().federated_credentials;
+        let credential = credentials.first().expect("a setup with a federated credential");
+        let now = jiff::Timestamp::now().as_second();
+        self.entra_token(&json!({
+            "iss": credential.issuer,
+            "sub": credential.subject,
+            "aud": [credential.audience],
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3_600,
+        }))
     }
 
     /// A token signed by Entra's key, whose public half is at `/{tenant}/discovery/v2.0/keys` of the login host.

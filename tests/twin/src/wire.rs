@@ -132,7 +132,7 @@ pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
 /// The vendor's answer when it fails with `status` or throttles.
 pub(crate) fn failure(call: &Call<'_>, status: u16) -> Reply {
     match call.vendor {
-        Vendor::Login => login::failure(status),
+        Vendor::Login => login::failure(call, status),
         Vendor::Graph => graph::failure(call, status),
         Vendor::Auth0 => auth0::failure(status),
         Vendor::Slack => slack::failure(status),

@@ -5,6 +5,7 @@ mod client;
 mod control;
 mod entra;
 mod faults;
+mod login;
 mod samples;
 mod sender;
 mod slack;
