@@ -31,5 +31,6 @@ pub use send::{Answer, SendError, Sender};
 pub use setup::{FederatedCredential, Latency, Login, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls};
 pub use twin::Twin;
 pub use world::{
-    Account, AccountId, AccountSeed, Hire, Message, Person, PersonId, SignIn, World, WorldGuard,
+    Account, AccountId, AccountSeed, Group, GroupId, Hire, Lag, Message, ObjectId, Person, PersonId, SignIn,
+    World, WorldGuard,
 };
