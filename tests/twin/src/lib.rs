@@ -25,10 +25,12 @@ mod twin;
 mod wire;
 pub mod world;
 
-pub use faults::{Fault, FaultId, Faults, Match, Times, Vendor};
+pub use faults::{Fault, FaultId, Faults, Match, Mishap, Times, Vendor};
 pub use journal::{Complaint, Entry, Journal, Outcome};
-pub use send::{Answer, SendError, Sender};
-pub use setup::{FederatedCredential, Latency, Login, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls};
+pub use send::{Answer, Deliveries, Delivery, SendError, Sender};
+pub use setup::{
+    FederatedCredential, Latency, Login, Patience, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls,
+};
 pub use twin::Twin;
 pub use world::{
     Account, AccountId, AccountSeed, Group, GroupId, Hire, Lag, Message, ObjectId, Person, PersonId, SignIn,

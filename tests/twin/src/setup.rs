@@ -55,6 +55,38 @@ pub struct Latency {
     pub slack: Duration,
 }
 
+/// How patient Graph is with an endpoint that it calls (Graph, Change notifications by webhooks, 2026-04-22).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the answer to a handshake.
+    pub handshake: Duration,
+    /// For the answer to a notification.
+    pub answer: Duration,
+    /// For the answer to a retry.
+    pub answer_again: Duration,
+    /// Before the first retry; twice as long before each further one. The page says "exponential" and names no number.
+    pub pause: Duration,
+    /// For how long a notification is tried again, until it is lost.
+    pub horizon: Duration,
+}
+
+impl Patience {
+    pub const GRAPH: Patience = Patience {
+        handshake: Duration::from_secs(10),
+        answer: Duration::from_secs(3),
+        answer_again: Duration::from_secs(10),
+        pause: Duration::from_secs(10),
+        horizon: Duration::from_secs(4 * 3_600),
+    };
+
+    /// Graph's, with the pauses between attempts so many times as long; four hours pass in a second with a five
+    /// thousandth. Answers keep their time, or a busy machine would look like a slow endpoint.
+    pub fn scaled(by: f64) -> Patience {
+        let graph = Patience::GRAPH;
+        Patience { pause: graph.pause.mul_f64(by), horizon: graph.horizon.mul_f64(by), ..graph }
+    }
+}
+
 /// A platform whose tokens the application trusts (Graph, federatedIdentityCredential resource type).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FederatedCredential {
@@ -117,6 +149,13 @@ pub struct Setup {
     pub identity_protection_per_second: Option<u32>,
     /// ResourceUnits per 10 s for this app and tenant; `None` lifts the limit for benchmarks.
     pub resource_units_per_ten_seconds: Option<u32>,
+    /// The limits of the subscriptions service, of which 25 lists in 20 s is the one that is met.
+    pub subscription_limits: bool,
+    /// Subscriptions to users, and as many to groups, that this application may have, and all of the tenant.
+    pub subscriptions_per_app: usize,
+    pub subscriptions_per_tenant: usize,
+    /// How Graph deals with the endpoints that it calls.
+    pub patience: Patience,
     /// Messages per second and channel that Slack takes before it says 429; `None` takes all.
     pub slack_messages_per_second: Option<u32>,
     pub slack_bot_token: String,
@@ -128,6 +167,8 @@ pub struct Setup {
     pub risk_webhook_secret: String,
     /// Secret in the URL of the Azure Monitor webhook.
     pub azure_monitor_secret: String,
+    /// Secret in the URL of the Event Grid webhook.
+    pub event_grid_secret: String,
     pub latency: Latency,
     /// Journal entries kept; the oldest go first, the counters stay exact.
     pub journal_cap: usize,
@@ -160,12 +201,17 @@ impl Default for Setup {
             auth0_token_lifetime: Duration::from_secs(86_400),
             identity_protection_per_second: Some(1),
             resource_units_per_ten_seconds: Some(8_000),
+            subscription_limits: true,
+            subscriptions_per_app: 100,
+            subscriptions_per_tenant: 1_000,
+            patience: Patience::GRAPH,
             slack_messages_per_second: None,
             slack_bot_token: "xoxb-twin-000000000000-lockstep".into(),
             slack_channel: "C0TWIN00001".into(),
             graph_client_state: "twin-client-state-5f0c2a91".into(),
             risk_webhook_secret: "whsec_dHdpbi1yaXNrLXdlYmhvb2stc2VjcmV0LTAwMDA=".into(),
             azure_monitor_secret: "twin-azure-monitor-secret-41d7".into(),
+            event_grid_secret: "twin-event-grid-secret-8c26".into(),
             latency: Latency::default(),
             journal_cap: 200_000,
             ports: None,
@@ -179,6 +225,7 @@ impl Setup {
         Setup {
             identity_protection_per_second: None,
             resource_units_per_ten_seconds: None,
+            subscription_limits: false,
             ..Setup::default()
         }
     }

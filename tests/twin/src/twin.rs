@@ -2,7 +2,7 @@
 
 use crate::faults::{Faults, Vendor};
 use crate::journal::Journal;
-use crate::send::Sender;
+use crate::send::{Deliveries, Sender};
 use crate::setup::{Login, Ports, Setup, Urls, environment, environment_with};
 use crate::wire::State;
 use crate::wire::server::{Port, serve};
@@ -22,12 +22,12 @@ pub struct Twin {
 struct Running {
     state: Arc<State>,
     urls: Urls,
-    listeners: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.listeners.iter().for_each(JoinHandle::abort);
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -36,17 +36,18 @@ impl Twin {
     pub async fn start(setup: Setup) -> Twin {
         let ports = setup.ports.unwrap_or(Ports { entra: 0, auth0: 0, slack: 0 });
         let state = Arc::new(State::new(setup));
-        let mut listeners = Vec::new();
+        let mut tasks = Vec::new();
         let mut open = |number: u16, vendors: &'static [Vendor]| {
             let port = Port::reserve(number).unwrap_or_else(|e| panic!("port {number}: {e}"));
             let url = port.url();
             let listener = port.listen().unwrap_or_else(|e| panic!("port {number}: {e}"));
-            listeners.push(tokio::spawn(serve(state.clone(), port, vendors, listener)));
+            tasks.push(tokio::spawn(serve(state.clone(), port, vendors, listener)));
             url
         };
         let entra = open(ports.entra, &[Vendor::Login, Vendor::Graph]);
         let auth0_url = open(ports.auth0, &[Vendor::Auth0]);
         let slack = open(ports.slack, &[Vendor::Slack]);
+        tasks.push(tokio::spawn(crate::send::deliverer::run(state.clone())));
         let urls = Urls {
             login_url: entra.clone(),
             imds_url: entra.clone(),
@@ -56,7 +57,7 @@ impl Twin {
             slack_api_url: format!("{slack}/api/"),
             slack_webhook_url: format!("{slack}/services/T0TWIN00001/B0TWIN00001/twinwebhooksecret"),
         };
-        Twin { running: Arc::new(Running { state, urls, listeners }) }
+        Twin { running: Arc::new(Running { state, urls, tasks }) }
     }
 
     /// The world, for verbs and assertions. Hold it for single statements, never across an `await`.
@@ -118,6 +119,11 @@ impl Twin {
     /// A token signed by Entra's key, whose public half is at `/{tenant}/discovery/v2.0/keys` of the login host.
     pub fn entra_token(&self, claims: &Value) -> String {
         self.running.state.signing().sign(claims)
+    }
+
+    /// What Graph tells its subscribers by itself, to be watched and steered.
+    pub fn deliveries(&self) -> Deliveries<'_> {
+        Deliveries::new(self, &self.running.state)
     }
 
     /// The vendors' outgoing side, aimed at a Lockstep that listens at `lockstep_base_url`.

@@ -9,6 +9,7 @@ mod filter;
 mod organization;
 mod risk;
 mod select;
+pub(crate) mod subscriptions;
 mod users;
 
 use super::call::{Answer, Call, Reply};
@@ -20,6 +21,9 @@ const READ_USERS: &[&str] = &["User.Read.All", "User.ReadWrite.All", "Directory.
 const READ_RISK: &[&str] = &["IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"];
 const REVOKE: &[&str] = &["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"];
 const READ_ORGANIZATION: &[&str] = &["User.Read.All", "Organization.Read.All", "Directory.Read.All"];
+
+/// Which of the two is decided by the resource, later.
+const SUBSCRIBE: &[&str] = &["User.Read.All", "Group.Read.All"];
 
 /// `needs` lists permissions of which one suffices (Microsoft Graph permissions reference).
 pub(crate) const ROUTES: &[Route] = &[
@@ -42,6 +46,18 @@ pub(crate) const ROUTES: &[Route] = &[
         deleted::list
     ),
     route!("GET", "/v1.0/directory/deletedItems/{id}", query: &["$select"], needs: READ_USERS, deleted::get),
+    route!("POST", "/v1.0/subscriptions", query: &[], needs: SUBSCRIBE, subscriptions::create),
+    route!("GET", "/v1.0/subscriptions", query: &[], needs: SUBSCRIBE, subscriptions::list),
+    route!("GET", "/v1.0/subscriptions/{id}", query: &[], needs: SUBSCRIBE, subscriptions::get),
+    route!("PATCH", "/v1.0/subscriptions/{id}", query: &[], needs: SUBSCRIBE, subscriptions::update),
+    route!("DELETE", "/v1.0/subscriptions/{id}", query: &[], needs: SUBSCRIBE, subscriptions::delete),
+    route!(
+        "POST",
+        "/v1.0/subscriptions/{id}/reauthorize",
+        query: &[],
+        needs: SUBSCRIBE,
+        subscriptions::reauthorize
+    ),
     route!("GET", "/v1.0/organization", query: &["$select"], needs: READ_ORGANIZATION, organization::list),
 ];
 
@@ -89,6 +105,9 @@ fn check_query(call: &Call<'_>) -> Answer {
 }
 
 fn check_limits(call: &Call<'_>) -> Answer {
+    if is_subscription(call) {
+        return subscriptions::check_limits(call);
+    }
     let mut limits = call.state.limits();
     if is_identity_protection(call) {
         let refused = limits.identity_protection.as_mut().map(|bucket| bucket.take(1.0, call.now));
@@ -111,6 +130,10 @@ fn check_limits(call: &Call<'_>) -> Answer {
         }
         _ => Ok(Reply::empty(200)),
     }
+}
+
+fn is_subscription(call: &Call<'_>) -> bool {
+    call.label().contains("/v1.0/subscriptions")
 }
 
 fn is_identity_protection(call: &Call<'_>) -> bool {
@@ -186,7 +209,7 @@ pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
 pub(crate) fn finish(call: &Call<'_>, reply: &mut Reply) {
     reply.headers.push(("request-id", call.request_id.to_string()));
     reply.headers.push(("client-request-id", client_request_id(call)));
-    if is_identity_protection(call) {
+    if is_identity_protection(call) || is_subscription(call) {
         return;
     }
     reply.headers.push(("x-ms-resource-unit", resource_units(call).to_string()));

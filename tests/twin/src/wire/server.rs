@@ -5,7 +5,7 @@
 //! a dead host; a second socket, bound and never listening, keeps the port for the time when it comes back.
 
 use super::call::{Call, Reply};
-use super::{State, failure, find_route, finish, guard, route, unknown_route};
+use super::{State, failure, find_route, finish, guard, reach, route, unknown_route};
 use crate::faults::{Fault, Request, Strike, Vendor};
 use crate::journal::{Entry, Outcome};
 use bytes::Bytes;
@@ -156,7 +156,11 @@ async fn respond(
     let body = read(body).await?;
     pause(latency(state, vendor)).await;
     let call = call(state, vendor, found, &parts, &body);
-    let reply = perform(&call, &strike);
+    let mut reply = match instead(&call, &strike) {
+        Some(reply) => reply,
+        None => answer(&call).await,
+    };
+    finish(&call, &mut reply);
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
     if !label.contains("/token") {
         entry.body = body.clone();
@@ -231,19 +235,18 @@ fn call<'a>(
     }
 }
 
-fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
+/// The token that expires meanwhile, and the answer of a vendor that fails.
+fn instead(call: &Call<'_>, strike: &Strike) -> Option<Reply> {
     if strike.expire_token
         && let Some(token) = call.bearer()
     {
         call.world().expire_token(token);
     }
-    let mut reply = match &strike.instead {
-        Some(Fault::Throttle { retry_after }) => throttled(call, retry_after.as_deref()),
-        Some(Fault::Status(status)) => failure(call, *status),
-        _ => answer(call),
-    };
-    finish(call, &mut reply);
-    reply
+    match &strike.instead {
+        Some(Fault::Throttle { retry_after }) => Some(throttled(call, retry_after.as_deref())),
+        Some(Fault::Status(status)) => Some(failure(call, *status)),
+        _ => None,
+    }
 }
 
 fn throttled(call: &Call<'_>, retry_after: Option<&str>) -> Reply {
@@ -254,7 +257,7 @@ fn throttled(call: &Call<'_>, retry_after: Option<&str>) -> Reply {
     }
 }
 
-fn answer(call: &Call<'_>) -> Reply {
+async fn answer(call: &Call<'_>) -> Reply {
     let Some(route) = call.route else {
         call.complain(format!("unknown route {} {}", call.method, call.path));
         return unknown_route(call);
@@ -262,8 +265,13 @@ fn answer(call: &Call<'_>) -> Reply {
     if call.method == "GET" && !call.body.is_empty() {
         call.complain("a body that nobody reads");
     }
-    let answered = guard(call).and_then(|_| (route.answer)(call));
-    answered.unwrap_or_else(|refused| refused)
+    if let Err(refused) = guard(call) {
+        return refused;
+    }
+    match reach(call).await {
+        Ok(_) => (route.answer)(call).unwrap_or_else(|refused| refused),
+        Err(refused) => refused,
+    }
 }
 
 fn entry(at: Instant, vendor: Vendor, label: &'static str, parts: &Parts, reply: Option<&Reply>) -> Entry {

@@ -88,6 +88,11 @@ impl Client {
         self.send(self.request(method, url, &self.graph_token, None)).await
     }
 
+    pub async fn graph_send(&self, method: &str, path: &str, body: Value) -> Got {
+        let url = format!("{}/v1.0{path}", self.twin.urls().graph_url);
+        self.send(self.request(method, url, &self.graph_token, Some(body))).await
+    }
+
     pub async fn auth0(&self, method: &str, path: &str, body: Option<Value>) -> Got {
         self.send(self.auth0_request(method, path, body)).await
     }

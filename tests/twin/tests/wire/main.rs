@@ -3,9 +3,13 @@
 mod auth0;
 mod client;
 mod control;
+mod deliveries;
 mod entra;
+mod eventgrid;
 mod faults;
 mod login;
+mod receiver;
 mod samples;
 mod sender;
 mod slack;
+mod subscriptions;
