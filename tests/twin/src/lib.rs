@@ -25,7 +25,7 @@ mod twin;
 mod wire;
 pub mod world;
 
-pub use faults::{Fault, FaultId, Faults, Match, Mishap, Times, Vendor};
+pub use faults::{DeltaExpiry, Fault, FaultId, Faults, Match, Mishap, PageFault, Times, Vendor};
 pub use journal::{Complaint, Entry, Journal, Outcome};
 pub use send::{Answer, Deliveries, Delivery, SendError, Sender};
 pub use setup::{

@@ -156,6 +156,10 @@ pub struct Setup {
     pub subscriptions_per_tenant: usize,
     /// How Graph deals with the endpoints that it calls.
     pub patience: Patience,
+    /// Rows on one page of a delta query; Graph chooses as it likes.
+    pub delta_page: usize,
+    /// Members on one page of `/groups/delta`; a bigger group is repeated on the next page.
+    pub delta_members_per_page: usize,
     /// Messages per second and channel that Slack takes before it says 429; `None` takes all.
     pub slack_messages_per_second: Option<u32>,
     pub slack_bot_token: String,
@@ -205,6 +209,8 @@ impl Default for Setup {
             subscriptions_per_app: 100,
             subscriptions_per_tenant: 1_000,
             patience: Patience::GRAPH,
+            delta_page: 200,
+            delta_members_per_page: 1_000,
             slack_messages_per_second: None,
             slack_bot_token: "xoxb-twin-000000000000-lockstep".into(),
             slack_channel: "C0TWIN00001".into(),

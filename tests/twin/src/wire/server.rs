@@ -4,7 +4,8 @@
 //! and before its reply. A vendor that is down closes its listening socket, so clients see *connection refused* as with
 //! a dead host; a second socket, bound and never listening, keeps the port for the time when it comes back.
 
-use super::call::{Call, Reply};
+use super::call::{Bent, Call, Reply};
+use super::route::Route;
 use super::{State, failure, find_route, finish, guard, reach, route, unknown_route};
 use crate::faults::{Fault, Request, Strike, Vendor};
 use crate::journal::{Entry, Outcome};
@@ -155,10 +156,10 @@ async fn respond(
     }
     let body = read(body).await?;
     pause(latency(state, vendor)).await;
-    let call = call(state, vendor, found, &parts, &body);
+    let call = call(state, vendor, found, &parts, &body, strike.bent());
     let mut reply = match instead(&call, &strike) {
         Some(reply) => reply,
-        None => answer(&call).await,
+        None => answer_reaching_out(&call).await,
     };
     finish(&call, &mut reply);
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
@@ -174,7 +175,7 @@ async fn respond(
     if strike.lose_reply { Err(HangUp) } else { Ok(response(reply)) }
 }
 
-fn run_effects(state: &State, effects: Vec<crate::faults::Effect>) {
+pub(super) fn run_effects(state: &State, effects: Vec<crate::faults::Effect>) {
     for effect in effects {
         effect(&mut state.world());
     }
@@ -217,6 +218,7 @@ fn call<'a>(
     found: Option<(&'static route::Route, Vec<String>)>,
     parts: &'a Parts,
     body: &'a Bytes,
+    bent: Bent,
 ) -> Call<'a> {
     let (route, parameters) = found.map_or((None, Vec::new()), |(route, p)| (Some(route), p));
     let query = parts.uri.query().unwrap_or_default().as_bytes();
@@ -232,6 +234,7 @@ fn call<'a>(
         body,
         now: Instant::now(),
         request_id: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
+        bent,
     }
 }
 
@@ -257,21 +260,50 @@ fn throttled(call: &Call<'_>, retry_after: Option<&str>) -> Reply {
     }
 }
 
-async fn answer(call: &Call<'_>) -> Reply {
+/// The whole of a request that comes alone.
+async fn answer_reaching_out(call: &Call<'_>) -> Reply {
+    let route = match admit(call) {
+        Ok(route) => route,
+        Err(refused) => return refused,
+    };
+    match reach(call).await {
+        Ok(_) => carry_out(call, route),
+        Err(refused) => refused,
+    }
+}
+
+/// The whole of a request that comes in a batch, where nothing may take time.
+pub(super) fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
+    if call.label() == "POST /v1.0/subscriptions" {
+        call.complain("the handshake of a new subscription is not played in a batch");
+    }
+    let mut reply = instead(call, strike).unwrap_or_else(|| match admit(call) {
+        Ok(route) => carry_out(call, route),
+        Err(refused) => refused,
+    });
+    finish(call, &mut reply);
+    reply
+}
+
+/// Whether there is such a route, and whether the vendor's guard lets the request in.
+fn admit(call: &Call<'_>) -> Result<&'static Route, Reply> {
     let Some(route) = call.route else {
         call.complain(format!("unknown route {} {}", call.method, call.path));
-        return unknown_route(call);
+        return Err(unknown_route(call));
     };
     if call.method == "GET" && !call.body.is_empty() {
         call.complain("a body that nobody reads");
     }
-    if let Err(refused) = guard(call) {
-        return refused;
+    guard(call)?;
+    Ok(route)
+}
+
+fn carry_out(call: &Call<'_>, route: &Route) -> Reply {
+    let answered = (route.answer)(call);
+    if call.bent.take_page().is_some() || call.bent.take_delta_expiry().is_some() {
+        call.complain("a fault of pages or links struck a request that has none");
     }
-    match reach(call).await {
-        Ok(_) => (route.answer)(call).unwrap_or_else(|refused| refused),
-        Err(refused) => refused,
-    }
+    answered.unwrap_or_else(|refused| refused)
 }
 
 fn entry(at: Instant, vendor: Vendor, label: &'static str, parts: &Parts, reply: Option<&Reply>) -> Entry {
@@ -286,6 +318,7 @@ fn entry(at: Instant, vendor: Vendor, label: &'static str, parts: &Parts, reply:
         status: reply.map_or(0, |reply| reply.status),
         outcome: if reply.is_some() { Outcome::Answered } else { Outcome::Refused },
         correlation: correlation(&parts.headers),
+        in_batch: false,
         body: Bytes::new(),
     }
 }

@@ -73,6 +73,8 @@ const CHANGES_MAX: usize = 1_000_000;
 pub(super) struct Log {
     kept: VecDeque<Change>,
     last: u64,
+    /// How often all links to pages and rounds have aged.
+    link_epoch: u64,
     written: Arc<Notify>,
 }
 
@@ -106,8 +108,18 @@ impl World {
         number <= self.changes.last && number >= self.changes.last - self.changes.kept.len() as u64
     }
 
+    /// A week passes for every link that Graph has given out: nextLinks and deltaLinks are too old from now on (Graph,
+    /// Delta query overview: directory tokens live seven days).
+    pub fn expire_links(&mut self) {
+        self.changes.link_epoch += 1;
+    }
+
+    pub(crate) fn link_epoch(&self) -> u64 {
+        self.changes.link_epoch
+    }
+
     /// Woken at every change.
-    pub(crate) fn change_written(&self) -> Arc<Notify> {
+    pub fn change_written(&self) -> Arc<Notify> {
         self.changes.written.clone()
     }
 }

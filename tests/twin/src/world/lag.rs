@@ -11,6 +11,7 @@ use super::people::{Person, PersonId};
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::{Duration, Instant};
 
 /// How long a change stays unseen.
@@ -99,10 +100,15 @@ impl World {
         }
     }
 
-    /// The direct members as a read sees them now.
-    pub(crate) fn seen_members(&self, group: GroupId) -> BTreeSet<ObjectId> {
-        let seen = self.seen_members_of(group).iter();
-        seen.copied().filter(|member| self.is_alive(*member)).collect()
+    /// The direct members after `after` as a read sees them now, at most `limit`.
+    pub(crate) fn seen_members(
+        &self,
+        group: GroupId,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> BTreeSet<ObjectId> {
+        let seen = self.seen_members_of(group).range((after.map_or(Unbounded, Excluded), Unbounded));
+        seen.copied().filter(|member| self.is_alive(*member)).take(limit).collect()
     }
 
     pub(crate) fn seen_groups_of(&self, member: ObjectId) -> BTreeSet<GroupId> {
