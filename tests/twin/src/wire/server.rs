@@ -5,7 +5,8 @@
 //! a dead host; a second socket, bound and never listening, keeps the port for the time when it comes back.
 
 use super::call::{Bent, Call, Reply};
-use super::{State, failure, find_route, finish, guard, route, unknown_route};
+use super::route::Route;
+use super::{State, failure, find_route, finish, guard, reach, route, unknown_route};
 use crate::faults::{Fault, Request, Strike, Vendor};
 use crate::journal::{Entry, Outcome};
 use bytes::Bytes;
@@ -156,7 +157,11 @@ async fn respond(
     let body = read(body).await?;
     pause(latency(state, vendor)).await;
     let call = call(state, vendor, found, &parts, &body, strike.bent());
-    let reply = perform(&call, &strike);
+    let mut reply = match instead(&call, &strike) {
+        Some(reply) => reply,
+        None => answer_reaching_out(&call).await,
+    };
+    finish(&call, &mut reply);
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
     if !label.contains("/token") {
         entry.body = body.clone();
@@ -233,19 +238,18 @@ fn call<'a>(
     }
 }
 
-pub(super) fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
+/// The token that expires meanwhile, and the answer of a vendor that fails.
+fn instead(call: &Call<'_>, strike: &Strike) -> Option<Reply> {
     if strike.expire_token
         && let Some(token) = call.bearer()
     {
         call.world().expire_token(token);
     }
-    let mut reply = match &strike.instead {
-        Some(Fault::Throttle { retry_after }) => throttled(call, retry_after.as_deref()),
-        Some(Fault::Status(status)) => failure(call, *status),
-        _ => answer(call),
-    };
-    finish(call, &mut reply);
-    reply
+    match &strike.instead {
+        Some(Fault::Throttle { retry_after }) => Some(throttled(call, retry_after.as_deref())),
+        Some(Fault::Status(status)) => Some(failure(call, *status)),
+        _ => None,
+    }
 }
 
 fn throttled(call: &Call<'_>, retry_after: Option<&str>) -> Reply {
@@ -256,15 +260,46 @@ fn throttled(call: &Call<'_>, retry_after: Option<&str>) -> Reply {
     }
 }
 
-fn answer(call: &Call<'_>) -> Reply {
+/// The whole of a request that comes alone.
+async fn answer_reaching_out(call: &Call<'_>) -> Reply {
+    let route = match admit(call) {
+        Ok(route) => route,
+        Err(refused) => return refused,
+    };
+    match reach(call).await {
+        Ok(_) => carry_out(call, route),
+        Err(refused) => refused,
+    }
+}
+
+/// The whole of a request that comes in a batch, where nothing may take time.
+pub(super) fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
+    if call.label() == "POST /v1.0/subscriptions" {
+        call.complain("the handshake of a new subscription is not played in a batch");
+    }
+    let mut reply = instead(call, strike).unwrap_or_else(|| match admit(call) {
+        Ok(route) => carry_out(call, route),
+        Err(refused) => refused,
+    });
+    finish(call, &mut reply);
+    reply
+}
+
+/// Whether there is such a route, and whether the vendor's guard lets the request in.
+fn admit(call: &Call<'_>) -> Result<&'static Route, Reply> {
     let Some(route) = call.route else {
         call.complain(format!("unknown route {} {}", call.method, call.path));
-        return unknown_route(call);
+        return Err(unknown_route(call));
     };
     if call.method == "GET" && !call.body.is_empty() {
         call.complain("a body that nobody reads");
     }
-    let answered = guard(call).and_then(|_| (route.answer)(call));
+    guard(call)?;
+    Ok(route)
+}
+
+fn carry_out(call: &Call<'_>, route: &Route) -> Reply {
+    let answered = (route.answer)(call);
     if call.bent.take_page().is_some() || call.bent.take_delta_expiry().is_some() {
         call.complain("a fault of pages or links struck a request that has none");
     }
