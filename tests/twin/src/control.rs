@@ -4,6 +4,7 @@
 //! `GET /twin/state|journal|complaints|env|verbs|routes`, `POST /twin/{verb}` with a JSON object. On loopback, without
 //! authentication: whoever reaches it owns the world.
 
+mod directory;
 mod show;
 mod verbs;
 

@@ -41,6 +41,42 @@ pub enum Fault {
     LoseReply,
     /// The bearer token of the request expires just before it is looked at.
     ExpireToken,
+    /// Graph: 200 with a page that is not what it should be.
+    Page(PageFault),
+    /// Graph delta queries: the link is not honoured any more.
+    ExpireDelta(DeltaExpiry),
+}
+
+/// What is wrong with a page that was answered with 200. Lists of directory objects and delta queries can have each;
+/// `Replayed` and `Late` only delta queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageFault {
+    /// Its rows are missing; the link goes on as if they had been there.
+    Missing,
+    /// Only so many of its rows are there; the link goes on as if all had been.
+    Short(usize),
+    /// The list ends here though there is more: no nextLink, or the deltaLink of the whole round.
+    CutShort,
+    /// No rows and a nextLink to the same place: normal, says Graph (Delta query overview).
+    Empty,
+    /// Every row comes twice.
+    Repeated,
+    /// Begins so many changes of the directory too early: changes are told again (Delta query overview: replays).
+    Replayed(u64),
+    /// The newest so many changes of the directory are not told yet; the next round has them (Delta query overview:
+    /// replication delays).
+    Late(u64),
+}
+
+/// How Graph says that a delta link is too old or reset (Delta query overview; Error responses).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeltaExpiry {
+    /// 410 with a `Location` to begin anew from.
+    Gone,
+    /// 400 `syncStateNotFound`.
+    SyncStateNotFound,
+    /// 400 `resyncRequired`.
+    ResyncRequired,
 }
 
 /// Which requests a fault strikes.
@@ -143,6 +179,8 @@ pub(crate) struct Strike {
     pub expire_token: bool,
     pub stall: Option<Duration>,
     pub lose_reply: bool,
+    pub page: Option<PageFault>,
+    pub delta_expiry: Option<DeltaExpiry>,
     pub after: Vec<Effect>,
 }
 
@@ -258,6 +296,11 @@ impl State {
 }
 
 impl Strike {
+    /// The part that only a handler can play.
+    pub fn bent(&self) -> crate::wire::call::Bent {
+        crate::wire::call::Bent::new(self.page, self.delta_expiry)
+    }
+
     /// A request is refused or answered wrongly at most once; what comes later in line waits for the next request.
     fn has_room_for(&self, fault: &Fault) -> bool {
         if self.refuse || self.instead.is_some() {
@@ -267,8 +310,10 @@ impl Strike {
             Fault::Stall(_) => self.stall.is_none(),
             Fault::LoseReply => !self.lose_reply,
             Fault::ExpireToken => !self.expire_token,
+            Fault::Page(_) => self.page.is_none() && self.delta_expiry.is_none(),
+            Fault::ExpireDelta(_) => self.page.is_none() && self.delta_expiry.is_none(),
             Fault::Refuse | Fault::Throttle { .. } | Fault::Status(_) => {
-                !self.lose_reply && !self.expire_token
+                !self.lose_reply && !self.expire_token && self.page.is_none() && self.delta_expiry.is_none()
             }
         }
     }
@@ -279,6 +324,8 @@ impl Strike {
             Fault::LoseReply => self.lose_reply = true,
             Fault::ExpireToken => self.expire_token = true,
             Fault::Refuse => self.refuse = true,
+            Fault::Page(fault) => self.page = Some(fault),
+            Fault::ExpireDelta(expiry) => self.delta_expiry = Some(expiry),
             Fault::Throttle { .. } | Fault::Status(_) => self.instead = Some(fault),
         }
     }

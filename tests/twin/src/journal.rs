@@ -40,14 +40,20 @@ pub struct Entry {
     pub outcome: Outcome,
     /// `x-correlation-id` or `client-request-id`, if the caller sent one.
     pub correlation: Option<Box<str>>,
+    /// Part of a batch, whose own entry follows.
+    pub in_batch: bool,
     /// The body as sent; empty for token requests, which carry secrets.
     pub body: Bytes,
 }
 
 impl Entry {
-    /// Whether this request changed something: a successful request with a method other than GET, tokens excepted.
+    /// Whether this request changed something: a successful request with a method other than GET, except for
+    /// tokens and for the questions that Graph takes by POST.
     pub fn is_write(&self) -> bool {
-        (200..300).contains(&self.status) && &*self.method != "GET" && !self.route.contains("/token")
+        (200..300).contains(&self.status)
+            && &*self.method != "GET"
+            && !self.route.contains("/token")
+            && !QUESTIONS.iter().any(|question| self.route.ends_with(question))
     }
 }
 
@@ -58,6 +64,9 @@ pub struct Complaint {
     pub route: &'static str,
     pub text: String,
 }
+
+/// POST routes that change nothing; what a batch changes is told by the requests in it.
+const QUESTIONS: [&str; 4] = ["/checkMemberGroups", "/getMemberGroups", "/getByIds", "/$batch"];
 
 /// Complaints kept; a client that errs this often has been shown to.
 const COMPLAINTS_MAX: usize = 10_000;
@@ -75,6 +84,7 @@ struct Kept {
     entries: VecDeque<Entry>,
     counts: HashMap<(Vendor, &'static str), u64>,
     writes: BTreeMap<Vendor, u64>,
+    in_batches: BTreeMap<Vendor, u64>,
     complaints: Vec<Complaint>,
 }
 
@@ -95,9 +105,11 @@ impl Journal {
         counts.filter(|((v, r), _)| *v == vendor && *r == route).map(|(_, n)| n).sum()
     }
 
-    /// How many requests this vendor got in all.
+    /// How many HTTP requests this vendor got in all; those inside of a batch came with it.
     pub fn total(&self, vendor: Vendor) -> u64 {
-        self.lock().counts.iter().filter(|((v, _), _)| *v == vendor).map(|(_, n)| n).sum()
+        let kept = self.lock();
+        let all: u64 = kept.counts.iter().filter(|((v, _), _)| *v == vendor).map(|(_, n)| n).sum();
+        all - kept.in_batches.get(&vendor).copied().unwrap_or(0)
     }
 
     /// How many requests changed something at this vendor (see [`Entry::is_write`]); lost replies count.
@@ -139,6 +151,9 @@ impl Journal {
         kept.seq += 1;
         entry.seq = kept.seq;
         *kept.counts.entry((entry.vendor, entry.route)).or_default() += 1;
+        if entry.in_batch {
+            *kept.in_batches.entry(entry.vendor).or_default() += 1;
+        }
         if entry.is_write() {
             *kept.writes.entry(entry.vendor).or_default() += 1;
         }
@@ -191,6 +206,7 @@ mod tests {
             status,
             outcome: Outcome::Answered,
             correlation: None,
+            in_batch: false,
             body: Bytes::new(),
         }
     }

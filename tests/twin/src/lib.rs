@@ -24,11 +24,12 @@ mod twin;
 mod wire;
 pub mod world;
 
-pub use faults::{Fault, FaultId, Faults, Match, Times, Vendor};
+pub use faults::{DeltaExpiry, Fault, FaultId, Faults, Match, PageFault, Times, Vendor};
 pub use journal::{Complaint, Entry, Journal, Outcome};
 pub use send::{Answer, SendError, Sender};
 pub use setup::{Latency, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls};
 pub use twin::Twin;
 pub use world::{
-    Account, AccountId, AccountSeed, Hire, Message, Person, PersonId, SignIn, World, WorldGuard,
+    Account, AccountId, AccountSeed, Group, GroupId, Hire, Lag, Message, ObjectId, Person, PersonId, SignIn,
+    World, WorldGuard,
 };

@@ -91,6 +91,10 @@ pub struct Setup {
     pub identity_protection_per_second: Option<u32>,
     /// ResourceUnits per 10 s for this app and tenant; `None` lifts the limit for benchmarks.
     pub resource_units_per_ten_seconds: Option<u32>,
+    /// Rows on one page of a delta query; Graph chooses as it likes.
+    pub delta_page: usize,
+    /// Members on one page of `/groups/delta`; a bigger group is repeated on the next page.
+    pub delta_members_per_page: usize,
     /// Messages per second and channel that Slack takes before it says 429; `None` takes all.
     pub slack_messages_per_second: Option<u32>,
     pub slack_bot_token: String,
@@ -131,6 +135,8 @@ impl Default for Setup {
             auth0_token_lifetime: Duration::from_secs(86_400),
             identity_protection_per_second: Some(1),
             resource_units_per_ten_seconds: Some(8_000),
+            delta_page: 200,
+            delta_members_per_page: 1_000,
             slack_messages_per_second: None,
             slack_bot_token: "xoxb-twin-000000000000-lockstep".into(),
             slack_channel: "C0TWIN00001".into(),

@@ -1,4 +1,4 @@
-//! The world: people in Entra, accounts in Auth0, what they hold (sessions, tokens, grants), and the messages in Slack.
+//! The world: people and groups in Entra, accounts in Auth0, what they hold (sessions, tokens, grants), and the messages in Slack.
 //!
 //! Plain state with verbs, no I/O. It sits behind one mutex that the wire and the tests share; hold the guard for
 //! single statements only, never across an `await`. Verbs panic on ids that never existed, because a test that names
@@ -6,8 +6,11 @@
 
 mod access;
 mod accounts;
+pub mod changes;
 mod channels;
+mod groups;
 mod guard;
+mod lag;
 mod lucene;
 mod people;
 mod register;
@@ -16,8 +19,11 @@ mod tokens;
 
 pub use access::{DeviceCredential, Grant, RefreshToken, Session, SignIn, TokenSet};
 pub use accounts::{Account, AccountId, AccountSeed, Identity};
+pub use changes::{Change, Changed, Moved, Touched};
 pub use channels::{Message, Posted, Version};
+pub use groups::{Group, GroupId, ObjectId};
 pub use guard::WorldGuard;
+pub use lag::Lag;
 pub use people::{Hire, Person, PersonId, Risk};
 
 pub(crate) use access::Reach;
@@ -27,7 +33,7 @@ pub(crate) use search::Hits;
 pub(crate) use tokens::Refusal;
 
 use crate::setup::Setup;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// An API of the Auth0 tenant with its token lifetimes, as `GET /api/v2/resource-servers` shows it.
@@ -50,6 +56,11 @@ pub struct World {
     deletion_delay: Duration,
     people: BTreeMap<PersonId, Person>,
     by_upn: HashMap<String, PersonId>,
+    groups: groups::Groups,
+    changes: changes::Log,
+    replica: lag::Replica,
+    /// Names of the directory extensions that an application has registered.
+    extensions: BTreeSet<String>,
     accounts: register::Register,
     access: access::Holdings,
     search: search::Index,
@@ -67,6 +78,10 @@ impl World {
             deletion_delay: setup.deletion_delay,
             people: BTreeMap::new(),
             by_upn: HashMap::new(),
+            groups: groups::Groups::default(),
+            changes: changes::Log::default(),
+            replica: lag::Replica::default(),
+            extensions: BTreeSet::new(),
             accounts: register::Register::default(),
             access: access::Holdings::default(),
             search: search::Index::new(setup.search_lag),

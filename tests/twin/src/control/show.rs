@@ -2,10 +2,10 @@
 
 use super::{Outcome, Wrong, verbs};
 use crate::Twin;
-use crate::world::{Account, Message, Person, World};
+use crate::world::{Account, Group, Message, Person, World};
 use serde_json::{Value, json};
 
-/// Accounts and people shown; a bigger world is not for reading.
+/// Accounts, people and groups shown; a bigger world is not for reading.
 const SHOWN_MAX: usize = 200;
 /// Journal entries shown without `?last=`.
 const ENTRIES_DEFAULT: usize = 50;
@@ -27,7 +27,18 @@ fn state(twin: &Twin) -> Value {
     let world = twin.world();
     let people: Vec<Value> = world.people().take(SHOWN_MAX).map(|person| shown(&world, person)).collect();
     let messages: Vec<Value> = world.slack_messages(channel).iter().map(message).collect();
-    json!({ "people": people, "slack": messages, "accounts": world.account_count() })
+    let groups: Vec<Value> = world.groups().take(SHOWN_MAX).map(|group| shown_group(&world, group)).collect();
+    json!({ "people": people, "groups": groups, "slack": messages, "accounts": world.account_count() })
+}
+
+fn shown_group(world: &World, group: &Group) -> Value {
+    let members = world.members(group.id).take(SHOWN_MAX);
+    json!({
+        "id": group.id.to_string(),
+        "name": group.display_name,
+        "deleted": group.deleted.is_some(),
+        "members": members.map(|member| member.to_string()).collect::<Vec<_>>(),
+    })
 }
 
 fn shown(world: &World, person: &Person) -> Value {

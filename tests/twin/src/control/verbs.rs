@@ -3,11 +3,11 @@
 use super::{Outcome, Wrong};
 use crate::send::Change;
 use crate::world::{AccountId, Hire, PersonId, World};
-use crate::{Answer, Fault, Match, SendError, Times, Twin, Vendor};
+use crate::{Answer, DeltaExpiry, Fault, Match, PageFault, SendError, Times, Twin, Vendor};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-type Arguments = Map<String, Value>;
+pub(super) type Arguments = Map<String, Value>;
 type OnPerson = fn(&mut World, PersonId);
 type OnAccount = fn(&mut World, &str);
 
@@ -43,13 +43,17 @@ pub(super) fn all() -> Value {
         "send-notification": { "person": "id or UPN", "to": "http://127.0.0.1:8080" },
         "fault": {
             "vendor": "login, graph, auth0 or slack",
-            "fault": "throttle, status, stall, refuse, lose-reply or expire-token",
+            "fault": "throttle, status, stall, refuse, lose-reply or expire-token; of Graph: page-missing, page-short, \
+                page-cut-short, page-empty, page-repeated, page-replayed, page-late, delta-gone, \
+                delta-sync-state-not-found or delta-resync-required",
             "method": "optional",
             "route": "optional part of the route or path",
             "times": "optional number; without it until clear-faults",
             "retry_after": "for throttle, optional",
             "status": "for status",
             "seconds": "for stall",
+            "rows": "for page-short",
+            "changes": "for page-replayed and page-late",
         },
         "clear-faults": {},
         "down": { "vendor": "auth0" },
@@ -58,6 +62,7 @@ pub(super) fn all() -> Value {
         "thaw-search": {},
         "clear-journal": {},
     });
+    super::directory::describe(&mut all);
     for (name, _) in PERSON {
         all[name] = json!({ "person": "id or UPN" });
     }
@@ -69,7 +74,7 @@ pub(super) fn all() -> Value {
 
 pub(super) async fn run(twin: &Twin, name: &str, arguments: &Arguments) -> Outcome {
     if let Some((_, verb)) = PERSON.iter().find(|(known, _)| *known == name) {
-        let person = person(twin, arguments)?;
+        let person = person(twin, arguments, "person")?;
         verb(&mut twin.world(), person);
         return Ok(json!({ "person": person.to_string() }));
     }
@@ -78,11 +83,14 @@ pub(super) async fn run(twin: &Twin, name: &str, arguments: &Arguments) -> Outco
         verb(&mut twin.world(), &account);
         return Ok(json!({ "account": &*account }));
     }
+    if let Some(outcome) = super::directory::run(twin, name, arguments) {
+        return outcome;
+    }
     match name {
         "hire" => hire(twin, arguments),
         "raise-risk" => raise_risk(twin, arguments),
         "add-database-account" => {
-            let person = person(twin, arguments)?;
+            let person = person(twin, arguments, "person")?;
             Ok(json!({ "account": &*twin.world().add_database_account(person) }))
         }
         "sign-in" => sign_in(twin, arguments),
@@ -121,7 +129,7 @@ fn hire(twin: &Twin, arguments: &Arguments) -> Outcome {
 }
 
 fn raise_risk(twin: &Twin, arguments: &Arguments) -> Outcome {
-    let person = person(twin, arguments)?;
+    let person = person(twin, arguments, "person")?;
     let level = text(arguments, "level").unwrap_or("high");
     let detection = text(arguments, "detection").unwrap_or("leakedCredentials");
     twin.world().raise_risk(person, level, detection);
@@ -144,14 +152,14 @@ fn sign_in(twin: &Twin, arguments: &Arguments) -> Outcome {
 }
 
 async fn send_alert(twin: &Twin, arguments: &Arguments) -> Outcome {
-    let person = person(twin, arguments)?;
+    let person = person(twin, arguments, "person")?;
     let level = text(arguments, "level").unwrap_or("high");
     let sender = twin.sender(text(arguments, "to")?);
     answered(sender.signed_risk_alert(person, level).await)
 }
 
 async fn send_notification(twin: &Twin, arguments: &Arguments) -> Outcome {
-    let person = person(twin, arguments)?;
+    let person = person(twin, arguments, "person")?;
     let sender = twin.sender(text(arguments, "to")?);
     answered(sender.user_changed(person, Change::Updated).await)
 }
@@ -183,6 +191,16 @@ fn inject(twin: &Twin, arguments: &Arguments) -> Result<(), Wrong> {
         "refuse" => Fault::Refuse,
         "lose-reply" => Fault::LoseReply,
         "expire-token" => Fault::ExpireToken,
+        "page-missing" => Fault::Page(PageFault::Missing),
+        "page-short" => Fault::Page(PageFault::Short(number("rows").unwrap_or(1.0) as usize)),
+        "page-cut-short" => Fault::Page(PageFault::CutShort),
+        "page-empty" => Fault::Page(PageFault::Empty),
+        "page-repeated" => Fault::Page(PageFault::Repeated),
+        "page-replayed" => Fault::Page(PageFault::Replayed(number("changes").unwrap_or(1.0) as u64)),
+        "page-late" => Fault::Page(PageFault::Late(number("changes").unwrap_or(1.0) as u64)),
+        "delta-gone" => Fault::ExpireDelta(DeltaExpiry::Gone),
+        "delta-sync-state-not-found" => Fault::ExpireDelta(DeltaExpiry::SyncStateNotFound),
+        "delta-resync-required" => Fault::ExpireDelta(DeltaExpiry::ResyncRequired),
         other => return Err(Wrong::bad(format!("no such fault: {other}"))),
     };
     twin.faults().inject(wanted, fault, times);
@@ -200,8 +218,8 @@ fn vendor(arguments: &Arguments) -> Result<Vendor, Wrong> {
 }
 
 /// An object id of somebody in the world, or a UPN.
-fn person(twin: &Twin, arguments: &Arguments) -> Result<PersonId, Wrong> {
-    let named = text(arguments, "person")?;
+pub(super) fn person(twin: &Twin, arguments: &Arguments, name: &str) -> Result<PersonId, Wrong> {
+    let named = text(arguments, name)?;
     let world = twin.world();
     let found = match named.parse() {
         Ok(id) => world.find_person(id),
@@ -217,7 +235,7 @@ fn account(twin: &Twin, arguments: &Arguments) -> Result<AccountId, Wrong> {
     found.ok_or_else(|| Wrong::missing(format!("there is no account {named}")))
 }
 
-fn text<'a>(arguments: &'a Arguments, name: &str) -> Result<&'a str, Wrong> {
+pub(super) fn text<'a>(arguments: &'a Arguments, name: &str) -> Result<&'a str, Wrong> {
     let value = arguments.get(name).and_then(Value::as_str);
     value.ok_or_else(|| Wrong::bad(format!("\"{name}\" is missing")))
 }

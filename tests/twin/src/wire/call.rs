@@ -2,12 +2,13 @@
 
 use super::State;
 use super::route::{Route, UNMATCHED};
-use crate::faults::Vendor;
+use crate::faults::{DeltaExpiry, PageFault, Vendor};
 use crate::journal::Complaint;
 use crate::world::WorldGuard;
 use bytes::Bytes;
 use hyper::HeaderMap;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::time::Instant;
 
 /// A reply, or the reply that ends the request early.
@@ -30,6 +31,29 @@ pub(crate) struct Call<'a> {
     pub now: Instant,
     /// The id by which the vendor names this request.
     pub request_id: uuid::Uuid,
+    /// Faults that bend an answer instead of replacing it.
+    pub bent: Bent,
+}
+
+/// Faults that only the handler can play. What is still there afterwards struck a request that cannot be bent so.
+#[derive(Debug, Default)]
+pub(crate) struct Bent {
+    page: Cell<Option<PageFault>>,
+    delta_expiry: Cell<Option<DeltaExpiry>>,
+}
+
+impl Bent {
+    pub fn new(page: Option<PageFault>, delta_expiry: Option<DeltaExpiry>) -> Bent {
+        Bent { page: Cell::new(page), delta_expiry: Cell::new(delta_expiry) }
+    }
+
+    pub fn take_page(&self) -> Option<PageFault> {
+        self.page.take()
+    }
+
+    pub fn take_delta_expiry(&self) -> Option<DeltaExpiry> {
+        self.delta_expiry.take()
+    }
 }
 
 impl Call<'_> {

@@ -1,28 +1,49 @@
-//! Microsoft Graph v1.0, as far as Lockstep's containment reads it.
+//! Microsoft Graph v1.0, as far as Lockstep reads it.
 //!
 //! The guard imitates, in this order: the token (401), the permission of the token (403), the limits (429). Limits are
 //! the directory's ResourceUnits with a fractional `Retry-After`, and one request per second and tenant on Identity
 //! Protection without one (Microsoft Graph, Throttling limits).
 
+mod batch;
 mod deleted;
+mod delta;
 mod filter;
+mod group;
+mod groups;
+mod links;
+mod memberships;
+mod objects;
 mod organization;
+mod pages;
 mod risk;
 mod select;
+mod units;
 mod users;
 
 use super::call::{Answer, Call, Reply};
 use super::route::{Route, route};
 use crate::faults::Vendor;
-use serde_json::{Value, json};
+use crate::world::World;
+use serde_json::{Map, Value, json};
+use units::resource_units;
 
 const READ_USERS: &[&str] = &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All"];
 const READ_RISK: &[&str] = &["IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"];
 const REVOKE: &[&str] = &["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"];
 const READ_ORGANIZATION: &[&str] = &["User.Read.All", "Organization.Read.All", "Directory.Read.All"];
 
+const READ_GROUPS: &[&str] =
+    &["GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", "Directory.Read.All"];
+const READ_ROLES: &[&str] = &["RoleManagement.Read.Directory", "Directory.Read.All"];
+/// The label of the one route whose requests are others.
+const BATCH: &str = "POST /v1.0/$batch";
+
 /// `needs` lists permissions of which one suffices (Microsoft Graph permissions reference).
 pub(crate) const ROUTES: &[Route] = &[
+    // Before the rows with a parameter, because the function looks like an id.
+    route!("GET", "/v1.0/users/delta", query: DELTA, needs: READ_USERS, delta::users),
+    route!("GET", "/v1.0/groups/delta", query: DELTA, needs: READ_GROUPS, delta::groups),
+    route!("GET", "/v1.0/users", query: LIST, needs: READ_USERS, users::list),
     route!("GET", "/v1.0/users/{id}", query: &["$select", "$expand"], needs: READ_USERS, users::get),
     route!("POST", "/v1.0/users/{id}/revokeSignInSessions", query: &[], needs: REVOKE, users::revoke_sessions),
     route!(
@@ -37,13 +58,83 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(
         "GET",
         "/v1.0/directory/deletedItems/microsoft.graph.user",
-        query: &["$select", "$top", "$filter", "$count", "$orderby"],
+        query: &["$select", "$top", "$filter", "$count", "$orderby", "$skiptoken"],
         needs: READ_USERS,
-        deleted::list
+        deleted::list_users
     ),
-    route!("GET", "/v1.0/directory/deletedItems/{id}", query: &["$select"], needs: READ_USERS, deleted::get),
+    route!(
+        "GET",
+        "/v1.0/directory/deletedItems/microsoft.graph.group",
+        query: &["$select", "$top", "$filter", "$count", "$orderby", "$skiptoken"],
+        needs: READ_GROUPS,
+        deleted::list_groups
+    ),
+    // What the token may see of it is decided when it is clear what it is.
+    route!("GET", "/v1.0/directory/deletedItems/{id}", query: &["$select"], needs: &[], deleted::get),
     route!("GET", "/v1.0/organization", query: &["$select"], needs: READ_ORGANIZATION, organization::list),
+    route!("GET", "/v1.0/users/{id}/memberOf", query: LIST, needs: READ_USERS, memberships::direct_of_user),
+    route!(
+        "GET",
+        "/v1.0/users/{id}/memberOf/microsoft.graph.group",
+        query: LIST,
+        needs: READ_USERS,
+        memberships::direct_of_user
+    ),
+    route!(
+        "GET",
+        "/v1.0/users/{id}/transitiveMemberOf",
+        query: LIST,
+        needs: READ_USERS,
+        memberships::transitive_of_user
+    ),
+    route!(
+        "GET",
+        "/v1.0/users/{id}/transitiveMemberOf/microsoft.graph.group",
+        query: LIST,
+        needs: READ_USERS,
+        memberships::transitive_of_user
+    ),
+    route!("POST", "/v1.0/users/{id}/checkMemberGroups", query: &[], needs: READ_GROUPS, memberships::check),
+    route!("POST", "/v1.0/users/{id}/getMemberGroups", query: &[], needs: READ_GROUPS, memberships::get),
+    route!("GET", "/v1.0/groups", query: LIST, needs: READ_GROUPS, groups::list),
+    route!("GET", "/v1.0/groups/{id}", query: &["$select"], needs: READ_GROUPS, groups::get),
+    route!("GET", "/v1.0/groups/{id}/members", query: LIST, needs: READ_GROUPS, groups::members),
+    route!(
+        "GET",
+        "/v1.0/groups/{id}/members/microsoft.graph.user",
+        query: LIST,
+        needs: READ_GROUPS,
+        groups::members
+    ),
+    route!(
+        "GET",
+        "/v1.0/groups/{id}/transitiveMembers",
+        query: LIST,
+        needs: READ_GROUPS,
+        groups::transitive_members
+    ),
+    route!(
+        "GET",
+        "/v1.0/groups/{id}/transitiveMembers/microsoft.graph.user",
+        query: LIST,
+        needs: READ_GROUPS,
+        groups::transitive_members
+    ),
+    route!(
+        "GET",
+        "/v1.0/groups/{id}/transitiveMemberOf",
+        query: LIST,
+        needs: READ_GROUPS,
+        memberships::transitive_of_group
+    ),
+    route!("POST", "/v1.0/directoryObjects/getByIds", query: &["$select"], needs: &[], objects::by_ids),
+    route!("POST", "/v1.0/$batch", query: &[], needs: &[], batch::answer),
 ];
+
+/// Query options of lists of directory objects; `$search`, `$filter` and `$orderby` are not played.
+const LIST: &[&str] = &["$select", "$top", "$count", "$skiptoken"];
+/// Query options of delta queries (user: delta; group: delta).
+const DELTA: &[&str] = &["$select", "$filter", "$deltatoken", "$skiptoken"];
 
 pub(crate) fn guard(call: &Call<'_>) -> Answer {
     check_token(call)?;
@@ -68,11 +159,55 @@ fn check_token(call: &Call<'_>) -> Answer {
         }
     }
     let needs = call.route.map_or(&[][..], |route| route.needs);
-    if needs.iter().any(|permission| world.token_allows(Vendor::Graph, token, permission)) {
+    if needs.is_empty() || permits(call, &world, needs) {
         return Ok(Reply::empty(200));
     }
+    Err(denied(call))
+}
+
+/// Whether the token has one of these permissions.
+fn permits(call: &Call<'_>, world: &World, needs: &[&str]) -> bool {
+    let token = call.bearer().unwrap_or_default();
+    needs.iter().any(|permission| world.token_allows(Vendor::Graph, token, permission))
+}
+
+fn denied(call: &Call<'_>) -> Reply {
     let text = "Insufficient privileges to complete the operation.";
-    Err(error(call, 403, "Authorization_RequestDenied", text))
+    error(call, 403, "Authorization_RequestDenied", text)
+}
+
+/// The body, if it has no other fields than these.
+fn known_fields(call: &Call<'_>, known: &[&str]) -> Result<Map<String, Value>, Reply> {
+    let body = call.json_object().ok_or_else(|| error(call, 400, "BadRequest", "Unable to read JSON."))?;
+    match body.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(body),
+        Some(unknown) => {
+            call.complain(format!("unknown body field {unknown}"));
+            let text = format!("The parameter '{unknown}' in the request payload is not a valid parameter.");
+            Err(error(call, 400, "BadRequest", &text))
+        }
+    }
+}
+
+/// A required list of up to `max` texts.
+fn strings(call: &Call<'_>, body: &Map<String, Value>, name: &str, max: usize) -> Result<Vec<String>, Reply> {
+    let list = body.get(name).and_then(Value::as_array);
+    let texts: Option<Vec<String>> =
+        list.and_then(|list| list.iter().map(|item| item.as_str().map(str::to_owned)).collect());
+    let texts = texts.filter(|texts| !texts.is_empty()).ok_or_else(|| {
+        error(
+            call,
+            400,
+            "Request_BadRequest",
+            &format!("{name} must be a list of text with something in it."),
+        )
+    })?;
+    if texts.len() > max {
+        call.complain(format!("{} {name}, at most {max} are taken", texts.len()));
+        let text = format!("The number of {name} exceeds the maximum of {max}.");
+        return Err(error(call, 400, "Request_BadRequest", &text));
+    }
+    Ok(texts)
 }
 
 /// OData options that a resource does not take are refused; other unknown parameters are ignored by Graph, and noted.
@@ -115,16 +250,6 @@ fn check_limits(call: &Call<'_>) -> Answer {
 
 fn is_identity_protection(call: &Call<'_>) -> bool {
     call.label().contains("/identityProtection/")
-}
-
-/// Base cost 2 for users and 1 for the rest; `$select` takes one off, `$expand` adds one, a small `$top` takes one off;
-/// at least 1 (Microsoft Graph, Throttling limits: identity and access).
-fn resource_units(call: &Call<'_>) -> u32 {
-    let base = if call.label() == "GET /v1.0/users/{id}" { 2 } else { 1 };
-    let expand = u32::from(call.query("$expand").is_some());
-    let select = u32::from(call.query("$select").is_some());
-    let small = call.query("$top").and_then(|top| top.parse::<u32>().ok()).is_some_and(|top| top < 20);
-    (base + expand).saturating_sub(select + u32::from(small)).max(1)
 }
 
 /// The 429 body printed on the Throttling page, whose `innerError` has strings `code` and `status`.
@@ -186,7 +311,7 @@ pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
 pub(crate) fn finish(call: &Call<'_>, reply: &mut Reply) {
     reply.headers.push(("request-id", call.request_id.to_string()));
     reply.headers.push(("client-request-id", client_request_id(call)));
-    if is_identity_protection(call) {
+    if is_identity_protection(call) || call.label() == BATCH {
         return;
     }
     reply.headers.push(("x-ms-resource-unit", resource_units(call).to_string()));
@@ -208,6 +333,14 @@ fn entity(context: &str, value: Value) -> Reply {
     if let Value::Object(properties) = value {
         body.extend(properties);
     }
+    odata(Value::Object(body))
+}
+
+/// A page of a delta query, with its link by name.
+fn collection_with(context: &str, items: Vec<Value>, link: Option<(&str, String)>) -> Reply {
+    let mut body = Map::from_iter([("@odata.context".to_owned(), context_url(context).into())]);
+    body.extend(link.map(|(name, link)| (name.to_owned(), link.into())));
+    body.insert("value".into(), items.into());
     odata(Value::Object(body))
 }
 

@@ -4,7 +4,7 @@
 //! and before its reply. A vendor that is down closes its listening socket, so clients see *connection refused* as with
 //! a dead host; a second socket, bound and never listening, keeps the port for the time when it comes back.
 
-use super::call::{Call, Reply};
+use super::call::{Bent, Call, Reply};
 use super::{State, failure, find_route, finish, guard, route, unknown_route};
 use crate::faults::{Fault, Request, Strike, Vendor};
 use crate::journal::{Entry, Outcome};
@@ -155,7 +155,7 @@ async fn respond(
     }
     let body = read(body).await?;
     pause(latency(state, vendor)).await;
-    let call = call(state, vendor, found, &parts, &body);
+    let call = call(state, vendor, found, &parts, &body, strike.bent());
     let reply = perform(&call, &strike);
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
     if !label.contains("/token") {
@@ -170,7 +170,7 @@ async fn respond(
     if strike.lose_reply { Err(HangUp) } else { Ok(response(reply)) }
 }
 
-fn run_effects(state: &State, effects: Vec<crate::faults::Effect>) {
+pub(super) fn run_effects(state: &State, effects: Vec<crate::faults::Effect>) {
     for effect in effects {
         effect(&mut state.world());
     }
@@ -213,6 +213,7 @@ fn call<'a>(
     found: Option<(&'static route::Route, Vec<String>)>,
     parts: &'a Parts,
     body: &'a Bytes,
+    bent: Bent,
 ) -> Call<'a> {
     let (route, parameters) = found.map_or((None, Vec::new()), |(route, p)| (Some(route), p));
     let query = parts.uri.query().unwrap_or_default().as_bytes();
@@ -228,10 +229,11 @@ fn call<'a>(
         body,
         now: Instant::now(),
         request_id: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
+        bent,
     }
 }
 
-fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
+pub(super) fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
     if strike.expire_token
         && let Some(token) = call.bearer()
     {
@@ -263,6 +265,9 @@ fn answer(call: &Call<'_>) -> Reply {
         call.complain("a body that nobody reads");
     }
     let answered = guard(call).and_then(|_| (route.answer)(call));
+    if call.bent.take_page().is_some() || call.bent.take_delta_expiry().is_some() {
+        call.complain("a fault of pages or links struck a request that has none");
+    }
     answered.unwrap_or_else(|refused| refused)
 }
 
@@ -278,6 +283,7 @@ fn entry(at: Instant, vendor: Vendor, label: &'static str, parts: &Parts, reply:
         status: reply.map_or(0, |reply| reply.status),
         outcome: if reply.is_some() { Outcome::Answered } else { Outcome::Refused },
         correlation: correlation(&parts.headers),
+        in_batch: false,
         body: Bytes::new(),
     }
 }

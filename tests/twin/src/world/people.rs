@@ -2,6 +2,7 @@
 
 use super::World;
 use super::accounts::{AccountId, AccountSeed};
+use super::changes::{Changed, Touched};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -67,6 +68,32 @@ impl Hire {
             ..Hire::default()
         }
     }
+
+    /// An invited guest of the tenant whose initial domain is `tenant_domain`: the UPN is made of the address, and the
+    /// invitation is not accepted yet (Graph, user resource type: `userType`, `externalUserState`; Entra, Properties of a
+    /// B2B guest user).
+    pub fn guest(display_name: &str, mail: &str, tenant_domain: &str) -> Hire {
+        let upn = format!("{}#EXT#@{tenant_domain}", mail.replace('@', "_"));
+        let identities = serde_json::json!([
+            { "signInType": "federated", "issuer": "ExternalAzureAD", "issuerAssignedId": null },
+            { "signInType": "userPrincipalName", "issuer": tenant_domain, "issuerAssignedId": upn },
+        ]);
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let properties = [
+            ("userType", "Guest".into()),
+            ("creationType", "Invitation".into()),
+            ("externalUserState", "PendingAcceptance".into()),
+            ("externalUserStateChangeDateTime", now.into()),
+            ("identities", identities),
+        ];
+        Hire {
+            display_name: display_name.to_owned(),
+            upn,
+            mail: Some(mail.to_owned()),
+            properties: properties.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+            ..Hire::default()
+        }
+    }
 }
 
 /// One Entra user, deleted ones included until they are purged.
@@ -78,6 +105,8 @@ pub struct Person {
     pub mail: Option<String>,
     pub enabled: bool,
     pub manager: Option<PersonId>,
+    /// Who was the manager before the last change of manager.
+    pub(crate) former_manager: Option<PersonId>,
     pub created: Timestamp,
     /// Set while the person is in the directory's deleted items.
     pub deleted: Option<Timestamp>,
@@ -115,7 +144,9 @@ impl World {
         let taken = self.by_upn.insert(hire.upn.to_lowercase(), id);
         assert!(taken.is_none(), "the UPN {} is taken", hire.upn);
         let enterprise = hire.auth0_enterprise;
+        self.hold_person(id);
         self.people.insert(id, Person::from_hire(id, hire));
+        self.changes.write(Changed::UserUpdated { id, touched: Touched::Everything });
         if enterprise {
             self.add_enterprise_account(id);
         }
@@ -139,6 +170,11 @@ impl World {
     /// Everybody, deleted ones included, in the order of their ids.
     pub fn people(&self) -> impl Iterator<Item = &Person> {
         self.people.values()
+    }
+
+    pub(crate) fn people_after(&self, id: Option<PersonId>) -> impl Iterator<Item = &Person> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.people.range((id.map_or(Unbounded, Excluded), Unbounded)).map(|(_, person)| person)
     }
 
     /// Puts a person at risk: level (`low`, `medium`, `high`, `hidden`…) and the detection's `riskEventType`.
@@ -175,44 +211,124 @@ impl World {
 
     /// Blocks sign-in in Entra (`accountEnabled: false`).
     pub fn disable(&mut self, id: PersonId) {
-        self.person_mut(id).enabled = false;
+        self.change_person(id, Touched::property("accountEnabled"), |person| person.enabled = false);
     }
 
     /// Allows sign-in in Entra again.
     pub fn enable(&mut self, id: PersonId) {
-        self.person_mut(id).enabled = true;
+        self.change_person(id, Touched::property("accountEnabled"), |person| person.enabled = true);
     }
 
     /// Deletes the person into the directory's deleted items, where they stay restorable.
     pub fn soft_delete(&mut self, id: PersonId) {
-        let person = self.person_mut(id);
-        person.deleted = Some(Timestamp::now());
-        let upn = person.upn.to_lowercase();
+        self.change_person(id, Touched::Everything, |person| person.deleted = Some(Timestamp::now()));
+        let upn = self.person(id).upn.to_lowercase();
         self.by_upn.remove(&upn);
     }
 
     /// Purges the person: neither the directory nor its deleted items know them any more.
     pub fn hard_delete(&mut self, id: PersonId) {
+        self.hold_person(id);
         if let Some(person) = self.people.remove(&id) {
-            self.by_upn.remove(&person.upn.to_lowercase());
+            if person.deleted.is_none() {
+                self.by_upn.remove(&person.upn.to_lowercase());
+            }
+            self.leave_all_groups(id.into());
+            self.changes.write(Changed::UserDeleted(id));
         }
     }
 
     /// Brings a soft-deleted person back.
     pub fn restore(&mut self, id: PersonId) {
-        let person = self.person_mut(id);
-        person.deleted = None;
-        let upn = person.upn.to_lowercase();
+        self.change_person(id, Touched::Everything, |person| person.deleted = None);
+        let upn = self.person(id).upn.to_lowercase();
         self.by_upn.insert(upn, id);
+    }
+
+    /// The person has a new display name.
+    pub fn rename(&mut self, id: PersonId, display_name: &str) {
+        self.set_property(id, "displayName", display_name.into());
+    }
+
+    /// The person has a new user principal name, after a marriage or a merger. Panics if it is taken.
+    pub fn set_upn(&mut self, id: PersonId, upn: &str) {
+        let before = self.person(id).upn.to_lowercase();
+        self.by_upn.remove(&before);
+        let taken = self.by_upn.insert(upn.to_lowercase(), id);
+        assert!(taken.is_none(), "the UPN {upn} is taken");
+        let touched = Touched::property("userPrincipalName");
+        self.change_person(id, touched, |person| person.upn = upn.to_owned());
+    }
+
+    /// The person moves to another department and job, as one change.
+    pub fn move_to(&mut self, id: PersonId, department: &str, job_title: &str) {
+        let touched = Touched::properties(&["department", "jobTitle"]);
+        self.change_person(id, touched, |person| {
+            person.set("department", department.into());
+            person.set("jobTitle", job_title.into());
+        });
+    }
+
+    /// The person gets another manager, or none.
+    pub fn set_manager(&mut self, id: PersonId, manager: Option<PersonId>) {
+        self.change_person(id, Touched::property("manager"), |person| {
+            person.former_manager = std::mem::replace(&mut person.manager, manager);
+        });
+    }
+
+    /// Clears a Graph property: it is null from now on, which is not the same as never set.
+    pub fn clear_property(&mut self, id: PersonId, name: &str) {
+        self.set_property(id, name, Value::Null);
+    }
+
+    /// Sets or clears `extensionAttribute1` to `extensionAttribute15` of `onPremisesExtensionAttributes`.
+    pub fn set_extension_attribute(&mut self, id: PersonId, number: u8, value: Option<&str>) {
+        assert!((1..=15).contains(&number), "there are fifteen extension attributes");
+        self.change_person(id, Touched::property("onPremisesExtensionAttributes"), |person| {
+            let all = person.properties.entry("onPremisesExtensionAttributes");
+            let all = all.or_insert_with(|| {
+                (1..=15).map(|n| (format!("extensionAttribute{n}"), Value::Null)).collect()
+            });
+            all[format!("extensionAttribute{number}")] = value.into();
+        });
+    }
+
+    /// Sets or, with null, clears the directory extension `extension_{app}_{name}`, and registers it. `app` is an
+    /// application id, with or without its dashes (Graph, Add custom data to resources).
+    pub fn set_directory_extension(&mut self, id: PersonId, app: &str, name: &str, value: Value) {
+        let full = self.register_extension(app, name);
+        self.set_property(id, &full, value);
+    }
+
+    /// An application registers a directory extension; only registered ones can be selected. Returns its full name.
+    pub fn register_extension(&mut self, app: &str, name: &str) -> String {
+        let full = format!("extension_{}_{name}", app.replace('-', ""));
+        self.extensions.insert(full.clone());
+        full
+    }
+
+    pub(crate) fn has_extension(&self, full_name: &str) -> bool {
+        self.extensions.contains(full_name)
+    }
+
+    /// A guest accepts the invitation (user resource type: `externalUserState`).
+    pub fn accept_invitation(&mut self, id: PersonId) {
+        let touched = Touched::properties(&["externalUserState", "externalUserStateChangeDateTime"]);
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        self.change_person(id, touched, |person| {
+            person.set("externalUserState", "Accepted".into());
+            person.set("externalUserStateChangeDateTime", now.into());
+        });
     }
 
     /// Sets a Graph property of the person (`department`, `jobTitle`…); `Value::Null` clears it.
     pub fn set_property(&mut self, id: PersonId, name: &str, value: Value) {
-        self.person_mut(id).properties.insert(name.to_owned(), value);
+        self.change_person(id, Touched::property(name), |person| person.set(name, value));
     }
 
     pub(crate) fn revoke_entra_sessions(&mut self, id: PersonId) {
-        self.person_mut(id).sessions_valid_from = Timestamp::now();
+        let touched = Touched::property("signInSessionsValidFromDateTime");
+        self.change_person(id, touched, |person| person.sessions_valid_from = Timestamp::now());
     }
 
     /// Creates the account that the first sign-in through the enterprise connection makes. Its id is `waad|<object id>`,
@@ -252,12 +368,39 @@ impl World {
         });
     }
 
+    /// Changes what the directory says about a person, and tells so.
+    fn change_person(&mut self, id: PersonId, touched: Touched, change: impl FnOnce(&mut Person)) {
+        self.hold_person(id);
+        change(self.person_mut(id));
+        self.changes.write(Changed::UserUpdated { id, touched });
+    }
+
     fn person_mut(&mut self, id: PersonId) -> &mut Person {
         self.people.get_mut(&id).unwrap_or_else(|| panic!("nobody has the object id {id}"))
     }
 }
 
 impl Person {
+    /// Sets or, with null, clears a property, wherever it is kept. A cleared one is remembered as cleared, because a
+    /// delta query tells it as null and leaves out one that was never set.
+    fn set(&mut self, name: &str, value: Value) {
+        match (name, value) {
+            ("displayName", Value::String(text)) => self.display_name = text,
+            ("userPrincipalName", Value::String(_)) => panic!("World::set_upn keeps the index of UPNs"),
+            ("accountEnabled", Value::Bool(enabled)) => self.enabled = enabled,
+            ("mail", Value::String(text)) => {
+                self.mail = Some(text);
+                self.properties.remove("mail");
+            }
+            (name, value) => {
+                if name == "mail" {
+                    self.mail = None;
+                }
+                self.properties.insert(name.to_owned(), value);
+            }
+        }
+    }
+
     fn from_hire(id: PersonId, hire: Hire) -> Person {
         let now = Timestamp::now();
         let mut properties = hire.properties;
@@ -279,6 +422,7 @@ impl Person {
             display_name: hire.display_name,
             enabled: true,
             manager: hire.manager,
+            former_manager: None,
             created: now,
             deleted: None,
             sessions_valid_from: now,

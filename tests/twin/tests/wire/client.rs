@@ -84,6 +84,26 @@ impl Client {
         self.send(self.request(method, url, &self.graph_token, None)).await
     }
 
+    pub async fn graph_post(&self, path: &str, body: Value) -> Got {
+        let url = format!("{}/v1.0{path}", self.twin.urls().graph_url);
+        self.send(self.request("POST", url, &self.graph_token, Some(body))).await
+    }
+
+    /// A GET with one header more, of a path or of a whole link.
+    pub async fn graph_with(&self, path: &str, header: (&str, &str)) -> Got {
+        let url = match path.starts_with("http") {
+            true => path.to_owned(),
+            false => format!("{}/v1.0{path}", self.twin.urls().graph_url),
+        };
+        self.send(self.request("GET", url, &self.graph_token, None).header(header.0, header.1)).await
+    }
+
+    /// A link of Graph, verbatim.
+    pub async fn follow(&self, link: &Value) -> Got {
+        let link = link.as_str().unwrap_or_else(|| panic!("no link: {link}")).to_owned();
+        self.send(self.request("GET", link, &self.graph_token, None)).await
+    }
+
     pub async fn auth0(&self, method: &str, path: &str, body: Option<Value>) -> Got {
         self.send(self.auth0_request(method, path, body)).await
     }

@@ -62,6 +62,50 @@ async fn people_are_hired_put_at_risk_and_shown() {
 }
 
 #[tokio::test]
+async fn people_move_and_groups_have_members() {
+    let plane = Plane::open().await;
+    let adele = "adele.vance@contoso.example";
+    plane.post("hire", json!({"name": "Adele Vance"})).await;
+    plane.post("hire", json!({"name": "Miriam Graham"})).await;
+    for name in ["Staff", "Shops"] {
+        assert_eq!(plane.post("create-group", json!({"name": name})).await.0, 200);
+    }
+    let verbs = [
+        ("move", json!({"person": adele, "department": "Retail", "job_title": "Manager"})),
+        ("rename", json!({"person": adele, "name": "Adele Wilber"})),
+        ("set-manager", json!({"person": adele, "manager": "miriam.graham@contoso.example"})),
+        ("set-property", json!({"person": adele, "name": "officeLocation", "value": "18/2111"})),
+        ("add-member", json!({"group": "Shops", "person": adele})),
+        ("add-member", json!({"group": "Staff", "member": "Shops"})),
+        ("rename-group", json!({"group": "Staff", "name": "Everybody"})),
+        ("lag", json!({"reads": 2})),
+        ("lag", json!({})),
+        ("expire-links", json!({})),
+    ];
+    for (verb, arguments) in verbs {
+        assert_eq!(plane.post(verb, arguments).await.0, 200, "{verb}");
+    }
+    {
+        let world = plane.twin.world();
+        let person = world.find_person_by_upn(adele).expect("hired");
+        assert_eq!(
+            (person.text("department"), person.text("officeLocation")),
+            (Some("Retail"), Some("18/2111"))
+        );
+        assert_eq!(world.transitive_groups_of(person.id).len(), 2);
+    }
+    plane.post("remove-member", json!({"group": "Everybody", "member": "Shops"})).await;
+    plane.post("soft-delete-group", json!({"group": "Everybody"})).await;
+    let state = plane.get("state").await;
+    let groups = state["groups"].as_array().expect("groups");
+    let everybody = groups.iter().find(|group| group["name"] == "Everybody").expect("renamed");
+    assert_eq!((&everybody["deleted"], &everybody["members"]), (&json!(true), &json!([])));
+    let fault =
+        json!({"vendor": "graph", "route": "/users/delta", "fault": "page-short", "rows": 1, "times": 1});
+    assert_eq!(plane.post("fault", fault).await.0, 200);
+}
+
+#[tokio::test]
 async fn faults_strike_and_are_journalled() {
     let plane = Plane::open().await;
     let fault = json!({"vendor": "auth0", "fault": "throttle", "times": 1, "retry_after": "3"});

@@ -3,6 +3,10 @@
 mod auth0;
 mod client;
 mod control;
+mod delta;
+mod delta_faults;
+mod directory;
+mod directory_samples;
 mod entra;
 mod faults;
 mod samples;

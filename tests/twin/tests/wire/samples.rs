@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/samples");
 
-fn sample(path: &str) -> Option<Value> {
+pub fn sample(path: &str) -> Option<Value> {
     let text = std::fs::read_to_string(format!("{SAMPLES}/{path}"));
     match text {
         Ok(text) => Some(serde_json::from_str(&text).expect("samples are JSON")),
@@ -22,7 +22,7 @@ fn sample(path: &str) -> Option<Value> {
 }
 
 /// A vendor's API description.
-struct Description {
+pub struct Description {
     document: Value,
 }
 
@@ -32,7 +32,7 @@ impl Description {
     }
 
     /// OpenAPI 3.0 writes null as `nullable`, which JSON Schema does not know.
-    fn graph() -> Option<Description> {
+    pub fn graph() -> Option<Description> {
         sample("graph/openapi-subset.json").map(|mut document| {
             spell_out_nullable(&mut document);
             Description { document }
@@ -60,7 +60,7 @@ impl Description {
     }
 
     /// Fails unless the description knows this answer and, where it has a schema, the body satisfies it.
-    fn check(&self, method: &str, path: &str, got: &Got) {
+    pub fn check(&self, method: &str, path: &str, got: &Got) {
         let operation =
             self.operation(method, path).unwrap_or_else(|| panic!("{method} {path} is not described"));
         let status = got.status.to_string();
@@ -109,13 +109,22 @@ fn spell_out_nullable(value: &mut Value) {
 }
 
 /// What the twin plays and the descriptions leave out.
-const UNDESCRIBED: [&str; 1] = ["POST /oauth/token"];
+const UNDESCRIBED: [&str; 5] = [
+    "POST /oauth/token",
+    // Casts and directions of collections that are described.
+    "GET /v1.0/groups/{id}/members/microsoft.graph.user",
+    "GET /v1.0/groups/{id}/transitiveMembers/microsoft.graph.user",
+    "GET /v1.0/groups/{id}/transitiveMemberOf",
+    "GET /v1.0/directory/deletedItems/microsoft.graph.group",
+];
 
 #[test]
 fn every_route_and_query_parameter_is_described() {
     let (Some(auth0), Some(graph)) = (Description::auth0(), Description::graph()) else {
         return;
     };
+    // Graph's own links bring it back (Graph, Paging).
+    let linked = "$skiptoken";
     // Sent along by an official SDK in a recorded exchange, and answered.
     let recorded = ("/users/{id}/refresh-tokens", "per_page");
     for (vendor, label, query) in Twin::routes() {
@@ -133,7 +142,8 @@ fn every_route_and_query_parameter_is_described() {
             description.operation(method, path).unwrap_or_else(|| panic!("{label} is not described"));
         let described = description.parameters(operation);
         for name in query.iter().filter(|name| (path, **name) != recorded) {
-            assert!(described.contains(*name), "{label} does not take {name}");
+            let is_linked = *name == linked && described.contains("$top");
+            assert!(is_linked || described.contains(*name), "{label} does not take {name}");
         }
     }
 }
@@ -309,7 +319,7 @@ fn alike(name: &str, got: &Got) {
     assert_eq!(got.json()["errorCode"], recorded["body"]["errorCode"], "{name}");
 }
 
-fn names(value: &Value) -> Vec<String> {
+pub fn names(value: &Value) -> Vec<String> {
     value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default()
 }
 
@@ -338,7 +348,7 @@ async fn graph_errors_have_the_published_members() {
 }
 
 /// Code, message and the members of `innerError` are those of the sample.
-fn published(name: &str, status: u16, got: &Got) {
+pub fn published(name: &str, status: u16, got: &Got) {
     let sample = sample(&format!("graph/{name}.json")).expect("the samples are there");
     let (wanted, body) = (&sample["error"], got.json());
     assert_eq!(got.status, status, "{name}");

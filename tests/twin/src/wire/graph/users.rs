@@ -1,8 +1,9 @@
-//! `GET /users/{id}` and `POST /users/{id}/revokeSignInSessions`.
+//! `GET /users`, `GET /users/{id}` and `POST /users/{id}/revokeSignInSessions`.
 
 use super::super::call::{Answer, Call};
-use super::{entity, not_found, odata, select};
-use crate::world::{Person, PersonId, World};
+use super::links::{self, Listed};
+use super::{entity, not_found, objects, odata, pages, select};
+use crate::world::{ObjectId, Person, PersonId, World};
 use serde_json::json;
 
 /// By object id or user principal name. A soft-deleted user answers 404 (Graph, Get a user; the deleted items know it).
@@ -10,7 +11,7 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
     let world = call.world();
     let person = find(&world, call.id()).ok_or_else(|| not_found(call, call.id()))?;
     let wanted = select::wanted(call);
-    let mut user = select::user(call, person, &wanted)?;
+    let mut user = select::user(call, &world, person, &wanted)?;
     let mut context = wanted.join(",");
     if let Some(expand) = call.query("$expand") {
         context.push_str(",manager()");
@@ -23,6 +24,26 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
         _ => format!("users({context})/$entity"),
     };
     Ok(entity(&context, user.into()))
+}
+
+/// Everybody who is not deleted, page by page (Graph, List users). `$filter` and `$search` are not played.
+pub(super) fn list(call: &Call<'_>) -> Answer {
+    let world = call.world();
+    let wanted = select::wanted(call);
+    select::check(call, &world, &wanted)?;
+    let context = match call.query("$select") {
+        Some(_) => format!("users({})", wanted.join(",")),
+        None => "users".to_owned(),
+    };
+    let after = links::place(call, world.link_epoch())?;
+    let after = match after.as_ref().and_then(Listed::object) {
+        Some(ObjectId::Person(id)) => Some(id),
+        _ => None,
+    };
+    let alive = || world.people_after(after).filter(|person| person.deleted.is_none());
+    let all = alive().map(|person| Listed::Object(person.id.into()));
+    let count = || world.people().filter(|person| person.deleted.is_none()).count();
+    pages::page(call, &world, &context, all, count, |item| objects::bare(call, &world, item, &wanted))
 }
 
 /// The page says 204; the live answer is 200 with a boolean (Graph, known issues; the service's own metadata).
@@ -40,11 +61,10 @@ pub(super) fn revoke_sessions(call: &Call<'_>) -> Answer {
     })))
 }
 
-fn find<'a>(world: &'a World, key: &str) -> Option<&'a Person> {
-    let person = match key.parse() {
-        Ok(id) => world.find_person(id),
-        Err(_) => world.find_person_by_upn(key),
-    };
+/// The person as reads see them now, by object id or user principal name.
+pub(super) fn find<'a>(world: &'a World, key: &str) -> Option<&'a Person> {
+    let id = key.parse().ok().or_else(|| world.find_person_by_upn(key).map(|person| person.id));
+    let person = id.and_then(|id| world.seen_person(id));
     person.filter(|person| person.deleted.is_none())
 }
 
