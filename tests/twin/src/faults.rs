@@ -1,8 +1,12 @@
-//! How the world misbehaves: faults that strike the next matching requests, whole vendors that are down, and things
-//! that happen to the world right after a request.
+//! How the world misbehaves: faults that strike the next matching requests, whole vendors that are down, things that
+//! happen to the world right after a request, and mishaps of change notifications.
 //!
 //! Faults are matched when a request's head has arrived and are used up by it. Several faults may strike one request:
 //! it can be stalled *and* lose its reply. Without faults a request pays one atomic read.
+
+mod mishaps;
+
+pub use mishaps::Mishap;
 
 use crate::world::World;
 use std::sync::Mutex;
@@ -144,6 +148,7 @@ struct State {
     next_id: u64,
     injected: Vec<Injected>,
     awaited: Vec<Awaited>,
+    mishaps: Vec<mishaps::Struck>,
 }
 
 struct Injected {
@@ -214,6 +219,7 @@ impl Faults {
         let mut state = self.lock();
         state.injected.retain(|fault| fault.id != id);
         state.awaited.retain(|awaited| awaited.id != id);
+        state.mishaps.retain(|struck| struck.id != id);
         self.recount(&state);
     }
 
@@ -222,6 +228,7 @@ impl Faults {
         let mut state = self.lock();
         state.injected.clear();
         state.awaited.clear();
+        state.mishaps.clear();
         self.recount(&state);
         drop(state);
         self.down.store(0, Ordering::Release);

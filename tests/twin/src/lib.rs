@@ -14,6 +14,7 @@
 //! loopback only and its secrets are printed in this repository.
 
 mod bucket;
+mod certificate;
 pub mod control;
 pub mod faults;
 pub mod journal;
@@ -24,10 +25,12 @@ mod twin;
 mod wire;
 pub mod world;
 
-pub use faults::{DeltaExpiry, Fault, FaultId, Faults, Match, PageFault, Times, Vendor};
+pub use faults::{DeltaExpiry, Fault, FaultId, Faults, Match, Mishap, PageFault, Times, Vendor};
 pub use journal::{Complaint, Entry, Journal, Outcome};
-pub use send::{Answer, SendError, Sender};
-pub use setup::{Latency, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls};
+pub use send::{Answer, Deliveries, Delivery, SendError, Sender};
+pub use setup::{
+    FederatedCredential, Latency, Login, Patience, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls,
+};
 pub use twin::Twin;
 pub use world::{
     Account, AccountId, AccountSeed, Group, GroupId, Hire, Lag, Message, ObjectId, Person, PersonId, SignIn,

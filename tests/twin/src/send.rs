@@ -1,11 +1,15 @@
-//! The vendors' outgoing side: signed risk alerts, Graph change notifications, Azure Monitor alerts.
+//! The vendors' outgoing side: signed risk alerts, Graph change notifications, Event Grid events, Azure Monitor alerts.
 //!
-//! A [`Sender`] posts to a Lockstep and returns what it answered; it never retries, so a test decides what a retry is.
+//! What Graph's subscribers are told, the twin tells by itself: see [`Deliveries`]. A [`Sender`] posts to a Lockstep and returns what it answered; it never retries, so a test decides what a retry is.
 //! The bodies can be had without sending them, for tests that bend them first. Own fixtures, composed from the vendors'
 //! documentation pages named at each.
 
 pub mod azure;
+pub(crate) mod deliverer;
+pub mod eventgrid;
+pub(crate) mod handshake;
 pub mod notifications;
+pub(crate) mod outbox;
 pub mod risk;
 pub mod signature;
 
@@ -14,7 +18,9 @@ use crate::world::PersonId;
 use serde_json::Value;
 use std::time::Duration;
 
+pub use deliverer::Deliveries;
 pub use notifications::{Change, Lifecycle};
+pub use outbox::Delivery;
 pub use signature::RawAlert;
 
 /// What Lockstep answered.
@@ -156,6 +162,37 @@ impl Sender {
         let joint = if query.is_empty() { "" } else { "&" };
         let url = format!("{}/webhooks/graph?{query}{joint}validationToken={encoded}", self.base);
         self.send(self.http.post(url).header("content-type", "text/plain; charset=utf-8")).await
+    }
+
+    /// The handshake of Event Grid before it delivers CloudEvents to a webhook: `OPTIONS` that asks for permission.
+    /// [`eventgrid::is_allowed`] reads the answer.
+    pub async fn eventgrid_handshake(&self) -> Result<Answer, SendError> {
+        let request = self.http.request(reqwest::Method::OPTIONS, self.eventgrid_url());
+        let request = request.header("webhook-request-origin", eventgrid::ORIGIN);
+        self.send(request.header("webhook-request-rate", "120").timeout(eventgrid::TIMEOUT)).await
+    }
+
+    /// One event, as Event Grid delivers without batching.
+    pub async fn cloud_event(&self, event: &Value) -> eventgrid::Delivered {
+        self.eventgrid(eventgrid::SINGLE, event).await
+    }
+
+    /// Several events in one request: all of them arrive, or none does.
+    pub async fn cloud_events(&self, events: &[Value]) -> eventgrid::Delivered {
+        self.eventgrid(eventgrid::BATCH, &events.into()).await
+    }
+
+    async fn eventgrid(&self, content_type: &str, body: &Value) -> eventgrid::Delivered {
+        let request = self.http.post(self.eventgrid_url()).header("content-type", content_type);
+        let request = request.header("origin", eventgrid::ORIGIN).header("aeg-delivery-count", "0");
+        let answer = self.send(request.body(body.to_string()).timeout(eventgrid::TIMEOUT)).await;
+        eventgrid::Delivered::judged(answer)
+    }
+
+    fn eventgrid_url(&self) -> String {
+        let secret = self.twin.setup().event_grid_secret.as_bytes();
+        let secret: String = form_urlencoded::byte_serialize(secret).collect();
+        format!("{}/webhooks/eventgrid?secret={secret}", self.base)
     }
 
     /// A fired log search alert about this person's risk, in the common alert schema, with the secret in the URL.

@@ -2,6 +2,7 @@
 //! defaults are an Enterprise tenant without Auth0 rate limit and without latency, with Graph's own limits on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// Auth0 subscription plans, as far as they decide which endpoints answer (Auth0, Manage User Sessions with the
@@ -54,6 +55,57 @@ pub struct Latency {
     pub slack: Duration,
 }
 
+/// How patient Graph is with an endpoint that it calls (Graph, Change notifications by webhooks, 2026-04-22).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the answer to a handshake.
+    pub handshake: Duration,
+    /// For the answer to a notification.
+    pub answer: Duration,
+    /// For the answer to a retry.
+    pub answer_again: Duration,
+    /// Before the first retry; twice as long before each further one. The page says "exponential" and names no number.
+    pub pause: Duration,
+    /// For how long a notification is tried again, until it is lost.
+    pub horizon: Duration,
+}
+
+impl Patience {
+    pub const GRAPH: Patience = Patience {
+        handshake: Duration::from_secs(10),
+        answer: Duration::from_secs(3),
+        answer_again: Duration::from_secs(10),
+        pause: Duration::from_secs(10),
+        horizon: Duration::from_secs(4 * 3_600),
+    };
+
+    /// Graph's, with the pauses between attempts so many times as long; four hours pass in a second with a five
+    /// thousandth. Answers keep their time, or a busy machine would look like a slow endpoint.
+    pub fn scaled(by: f64) -> Patience {
+        let graph = Patience::GRAPH;
+        Patience { pause: graph.pause.mul_f64(by), horizon: graph.horizon.mul_f64(by), ..graph }
+    }
+}
+
+/// A platform whose tokens the application trusts (Graph, federatedIdentityCredential resource type).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FederatedCredential {
+    pub issuer: String,
+    pub subject: String,
+    pub audience: String,
+}
+
+impl FederatedCredential {
+    /// A Kubernetes service account, with the one audience that Entra documents.
+    pub fn service_account(namespace: &str, name: &str) -> FederatedCredential {
+        FederatedCredential {
+            issuer: "https://kubernetes.contoso.example/twin/".into(),
+            subject: format!("system:serviceaccount:{namespace}:{name}"),
+            audience: "api://AzureADTokenExchange".into(),
+        }
+    }
+}
+
 /// Everything a twin is started with. `Setup::default()` and struct update syntax are the way to write one.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -63,6 +115,12 @@ pub struct Setup {
     pub tenant_domain: String,
     pub entra_client_id: String,
     pub entra_client_secret: String,
+    /// Certificates registered for the application, in PEM; keys beside them are skipped.
+    pub entra_certificates: Vec<String>,
+    /// Platforms that the application trusts.
+    pub federated_credentials: Vec<FederatedCredential>,
+    /// What App Service's identity endpoint wants to see in `X-IDENTITY-HEADER`.
+    pub identity_header: String,
     /// Application permissions that an administrator has consented to.
     pub graph_permissions: Vec<String>,
     /// Canonical Auth0 domain; the only audience is `https://{domain}/api/v2/`.
@@ -95,6 +153,13 @@ pub struct Setup {
     pub delta_page: usize,
     /// Members on one page of `/groups/delta`; a bigger group is repeated on the next page.
     pub delta_members_per_page: usize,
+    /// The limits of the subscriptions service, of which 25 lists in 20 s is the one that is met.
+    pub subscription_limits: bool,
+    /// Subscriptions to users, and as many to groups, that this application may have, and all of the tenant.
+    pub subscriptions_per_app: usize,
+    pub subscriptions_per_tenant: usize,
+    /// How Graph deals with the endpoints that it calls.
+    pub patience: Patience,
     /// Messages per second and channel that Slack takes before it says 429; `None` takes all.
     pub slack_messages_per_second: Option<u32>,
     pub slack_bot_token: String,
@@ -106,6 +171,8 @@ pub struct Setup {
     pub risk_webhook_secret: String,
     /// Secret in the URL of the Azure Monitor webhook.
     pub azure_monitor_secret: String,
+    /// Secret in the URL of the Event Grid webhook.
+    pub event_grid_secret: String,
     pub latency: Latency,
     /// Journal entries kept; the oldest go first, the counters stay exact.
     pub journal_cap: usize,
@@ -119,6 +186,9 @@ impl Default for Setup {
             tenant_domain: "contoso.onmicrosoft.com".into(),
             entra_client_id: "c2f61d0b-8a34-4be9-a7f5-1d0c93e6b472".into(),
             entra_client_secret: "twin~entra~secret~0000000000000000000000".into(),
+            entra_certificates: vec![crate::certificate::checked_in().to_owned()],
+            federated_credentials: vec![FederatedCredential::service_account("lockstep", "lockstep")],
+            identity_header: "twin-identity-header-7a3e09d4".into(),
             graph_permissions: owned(GRAPH_PERMISSIONS),
             auth0_domain: "contoso-twin.eu.auth0.com".into(),
             auth0_client_id: "TwinLockstepClient00000000000000".into(),
@@ -137,12 +207,17 @@ impl Default for Setup {
             resource_units_per_ten_seconds: Some(8_000),
             delta_page: 200,
             delta_members_per_page: 1_000,
+            subscription_limits: true,
+            subscriptions_per_app: 100,
+            subscriptions_per_tenant: 1_000,
+            patience: Patience::GRAPH,
             slack_messages_per_second: None,
             slack_bot_token: "xoxb-twin-000000000000-lockstep".into(),
             slack_channel: "C0TWIN00001".into(),
             graph_client_state: "twin-client-state-5f0c2a91".into(),
             risk_webhook_secret: "whsec_dHdpbi1yaXNrLXdlYmhvb2stc2VjcmV0LTAwMDA=".into(),
             azure_monitor_secret: "twin-azure-monitor-secret-41d7".into(),
+            event_grid_secret: "twin-event-grid-secret-8c26".into(),
             latency: Latency::default(),
             journal_cap: 200_000,
             ports: None,
@@ -156,6 +231,7 @@ impl Setup {
         Setup {
             identity_protection_per_second: None,
             resource_units_per_ten_seconds: None,
+            subscription_limits: false,
             ..Setup::default()
         }
     }
@@ -173,6 +249,10 @@ pub struct Urls {
     pub login_url: String,
     /// Graph host without the version segment.
     pub graph_url: String,
+    /// Host of the metadata service that stands for `http://169.254.169.254`.
+    pub imds_url: String,
+    /// App Service's `$IDENTITY_ENDPOINT`.
+    pub identity_endpoint: String,
     /// Auth0 tenant host.
     pub auth0_url: String,
     /// Slack Web API base, with the trailing slash that the SDKs expect.
@@ -204,6 +284,48 @@ pub fn environment(setup: &Setup, urls: &Urls) -> BTreeMap<String, String> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.clone()))
     .collect()
+}
+
+/// How a Lockstep proves to Entra who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login<'a> {
+    Secret,
+    /// A file with [`crate::Twin::entra_certificate_pem`].
+    Certificate(&'a Path),
+    /// A file with [`crate::Twin::federated_token`].
+    Federated(&'a Path),
+    /// The metadata service of a virtual machine.
+    Imds,
+    /// The identity endpoint of App Service and Container Apps.
+    AppService,
+}
+
+/// [`environment`] with another credential than the secret. `AZURE_POD_IDENTITY_AUTHORITY_HOST` is the name by which
+/// Microsoft's own libraries let the metadata service be moved.
+pub fn environment_with(setup: &Setup, urls: &Urls, login: Login<'_>) -> BTreeMap<String, String> {
+    let mut all = environment(setup, urls);
+    if login == Login::Secret {
+        return all;
+    }
+    all.remove("ENTRA_CLIENT_SECRET");
+    let mut set = |name: &str, value: String| all.insert(name.to_owned(), value);
+    match login {
+        Login::Secret => {}
+        Login::Certificate(file) => {
+            set("ENTRA_CLIENT_CERTIFICATE_FILE", file.display().to_string());
+        }
+        Login::Federated(file) => {
+            set("AZURE_FEDERATED_TOKEN_FILE", file.display().to_string());
+        }
+        Login::Imds => {
+            set("AZURE_POD_IDENTITY_AUTHORITY_HOST", urls.imds_url.clone());
+        }
+        Login::AppService => {
+            set("IDENTITY_ENDPOINT", urls.identity_endpoint.clone());
+            set("IDENTITY_HEADER", setup.identity_header.clone());
+        }
+    }
+    all
 }
 
 /// What Lockstep's containment needs (Microsoft Graph permissions reference, least privileged application permissions).

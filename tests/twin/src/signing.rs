@@ -3,7 +3,9 @@
 //! one takes an unoptimised build many seconds; it protects nothing.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -41,6 +43,13 @@ impl SigningKey {
             "cloud_instance_name": "microsoftonline.com",
             "issuer": format!("https://login.microsoftonline.com/{tenant}/v2.0"),
         })
+    }
+
+    /// Whether this key made the signature (RS256).
+    pub fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref())
+            .verify(signed, signature)
+            .is_ok()
     }
 
     /// The claims as a signed token.

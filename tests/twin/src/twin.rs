@@ -2,12 +2,12 @@
 
 use crate::faults::{Faults, Vendor};
 use crate::journal::Journal;
-use crate::send::Sender;
-use crate::setup::{Ports, Setup, Urls, environment};
+use crate::send::{Deliveries, Sender};
+use crate::setup::{Login, Ports, Setup, Urls, environment, environment_with};
 use crate::wire::State;
 use crate::wire::server::{Port, serve};
 use crate::world::{World, WorldGuard};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +22,12 @@ pub struct Twin {
 struct Running {
     state: Arc<State>,
     urls: Urls,
-    listeners: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.listeners.iter().for_each(JoinHandle::abort);
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -36,25 +36,28 @@ impl Twin {
     pub async fn start(setup: Setup) -> Twin {
         let ports = setup.ports.unwrap_or(Ports { entra: 0, auth0: 0, slack: 0 });
         let state = Arc::new(State::new(setup));
-        let mut listeners = Vec::new();
+        let mut tasks = Vec::new();
         let mut open = |number: u16, vendors: &'static [Vendor]| {
             let port = Port::reserve(number).unwrap_or_else(|e| panic!("port {number}: {e}"));
             let url = port.url();
             let listener = port.listen().unwrap_or_else(|e| panic!("port {number}: {e}"));
-            listeners.push(tokio::spawn(serve(state.clone(), port, vendors, listener)));
+            tasks.push(tokio::spawn(serve(state.clone(), port, vendors, listener)));
             url
         };
         let entra = open(ports.entra, &[Vendor::Login, Vendor::Graph]);
         let auth0_url = open(ports.auth0, &[Vendor::Auth0]);
         let slack = open(ports.slack, &[Vendor::Slack]);
+        tasks.push(tokio::spawn(crate::send::deliverer::run(state.clone())));
         let urls = Urls {
             login_url: entra.clone(),
+            imds_url: entra.clone(),
+            identity_endpoint: format!("{entra}/msi/token"),
             graph_url: entra,
             auth0_url,
             slack_api_url: format!("{slack}/api/"),
             slack_webhook_url: format!("{slack}/services/T0TWIN00001/B0TWIN00001/twinwebhooksecret"),
         };
-        Twin { running: Arc::new(Running { state, urls, listeners }) }
+        Twin { running: Arc::new(Running { state, urls, tasks }) }
     }
 
     /// The world, for verbs and assertions. Hold it for single statements, never across an `await`.
@@ -87,9 +90,40 @@ impl Twin {
         environment(self.setup(), &self.running.urls)
     }
 
+    /// The same with another credential; the files that it names are the caller's to write.
+    pub fn env_with(&self, login: Login<'_>) -> BTreeMap<String, String> {
+        environment_with(self.setup(), &self.running.urls, login)
+    }
+
+    /// Key and certificate of the client that [`Setup::default`] registers, as one PEM text.
+    pub fn entra_certificate_pem(&self) -> &'static str {
+        crate::certificate::checked_in()
+    }
+
+    /// The token that a platform writes into its federated token file for the first credential of the setup, valid for an
+    /// hour like a kubelet's. Panics if the setup has none.
+    pub fn federated_token(&self) -> String {
+        let credentials = &self.setup().federated_credentials;
+        let credential = credentials.first().expect("a setup with a federated credential");
+        let now = jiff::Timestamp::now().as_second();
+        self.entra_token(&json!({
+            "iss": credential.issuer,
+            "sub": credential.subject,
+            "aud": [credential.audience],
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3_600,
+        }))
+    }
+
     /// A token signed by Entra's key, whose public half is at `/{tenant}/discovery/v2.0/keys` of the login host.
     pub fn entra_token(&self, claims: &Value) -> String {
         self.running.state.signing().sign(claims)
+    }
+
+    /// What Graph tells its subscribers by itself, to be watched and steered.
+    pub fn deliveries(&self) -> Deliveries<'_> {
+        Deliveries::new(self, &self.running.state)
     }
 
     /// The vendors' outgoing side, aimed at a Lockstep that listens at `lockstep_base_url`.

@@ -2,7 +2,8 @@
 //!
 //! Each vendor is a table of [`Route`]s and a few answers in its own error shape; [`server`] reads a request, asks the
 //! faults, finds the route, runs the vendor's guard (limits, token, permissions), then the handler. Handlers are plain
-//! synchronous functions from [`Call`] to [`Reply`]; they lock the world for as long as they run and never wait.
+//! synchronous functions from [`Call`] to [`Reply`]; they lock the world for as long as they run and never wait. Where a
+//! vendor calls back before it answers, [`reach`] has done so before.
 
 pub(crate) mod auth0;
 pub(crate) mod call;
@@ -15,6 +16,7 @@ pub(crate) mod slack;
 use crate::bucket::Bucket;
 use crate::faults::{Faults, Vendor};
 use crate::journal::Journal;
+use crate::send::outbox::Outbox;
 use crate::setup::Setup;
 use crate::signing::SigningKey;
 use crate::world::{Shared, World, WorldGuard};
@@ -31,7 +33,10 @@ pub(crate) struct State {
     pub journal: Journal,
     pub faults: Faults,
     pub limits: Mutex<Limits>,
+    /// What Graph still has to tell its subscribers.
+    pub outbox: Outbox,
     signing: OnceLock<SigningKey>,
+    outgoing: OnceLock<reqwest::Client>,
 }
 
 /// The vendors' token buckets. They live beside the world, so that a throttled request does not wait for it.
@@ -40,6 +45,8 @@ pub(crate) struct Limits {
     pub auth0_endpoints: BTreeMap<auth0::limits::Class, Bucket>,
     pub resource_units: Option<Bucket>,
     pub identity_protection: Option<Bucket>,
+    /// By route; empty when they are lifted.
+    pub subscriptions: BTreeMap<&'static str, Bucket>,
     pub slack: BTreeMap<String, Bucket>,
 }
 
@@ -54,7 +61,9 @@ impl State {
             journal,
             faults: Faults::default(),
             limits: Mutex::new(limits),
+            outbox: Outbox::default(),
             signing: OnceLock::new(),
+            outgoing: OnceLock::new(),
         }
     }
 
@@ -64,6 +73,14 @@ impl State {
 
     pub fn signing(&self) -> &SigningKey {
         self.signing.get_or_init(SigningKey::checked_in)
+    }
+
+    /// The client with which Graph calls its subscribers. It follows nothing: a redirect is no 2xx.
+    pub fn outgoing(&self) -> &reqwest::Client {
+        self.outgoing.get_or_init(|| {
+            let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+            client.build().expect("a client without certificates to load can be built")
+        })
     }
 
     pub fn limits(&self) -> MutexGuard<'_, Limits> {
@@ -85,6 +102,10 @@ impl Limits {
             identity_protection: setup
                 .identity_protection_per_second
                 .map(|rate| Bucket::full(f64::from(rate), f64::from(rate), now)),
+            subscriptions: match setup.subscription_limits {
+                true => graph::subscriptions::buckets(now),
+                false => BTreeMap::new(),
+            },
             slack: BTreeMap::new(),
         }
     }
@@ -119,6 +140,14 @@ pub(crate) fn guard(call: &Call<'_>) -> Answer {
     }
 }
 
+/// What a vendor does out there before it answers; it is the only part of an answer that takes time by itself.
+pub(crate) async fn reach(call: &Call<'_>) -> Answer {
+    match call.vendor {
+        Vendor::Graph => graph::subscriptions::reach(call).await,
+        Vendor::Login | Vendor::Auth0 | Vendor::Slack => Ok(Reply::empty(200)),
+    }
+}
+
 /// The vendor's answer to a path that it does not have.
 pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
     match call.vendor {
@@ -132,7 +161,7 @@ pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
 /// The vendor's answer when it fails with `status` or throttles.
 pub(crate) fn failure(call: &Call<'_>, status: u16) -> Reply {
     match call.vendor {
-        Vendor::Login => login::failure(status),
+        Vendor::Login => login::failure(call, status),
         Vendor::Graph => graph::failure(call, status),
         Vendor::Auth0 => auth0::failure(status),
         Vendor::Slack => slack::failure(status),

@@ -15,6 +15,7 @@ mod lucene;
 mod people;
 mod register;
 mod search;
+mod subscriptions;
 mod tokens;
 
 pub use access::{DeviceCredential, Grant, RefreshToken, Session, SignIn, TokenSet};
@@ -25,11 +26,13 @@ pub use groups::{Group, GroupId, ObjectId};
 pub use guard::WorldGuard;
 pub use lag::Lag;
 pub use people::{Hire, Person, PersonId, Risk};
+pub use subscriptions::Subscription;
 
 pub(crate) use access::Reach;
 
 pub(crate) use guard::Shared;
 pub(crate) use search::Hits;
+pub(crate) use subscriptions::{Kind, Watched, fresh_id, words};
 pub(crate) use tokens::Refusal;
 
 use crate::setup::Setup;
@@ -58,6 +61,7 @@ pub struct World {
     by_upn: HashMap<String, PersonId>,
     groups: groups::Groups,
     changes: changes::Log,
+    subscriptions: Vec<Subscription>,
     replica: lag::Replica,
     /// Names of the directory extensions that an application has registered.
     extensions: BTreeSet<String>,
@@ -80,6 +84,7 @@ impl World {
             by_upn: HashMap::new(),
             groups: groups::Groups::default(),
             changes: changes::Log::default(),
+            subscriptions: Vec::new(),
             replica: lag::Replica::default(),
             extensions: BTreeSet::new(),
             accounts: register::Register::default(),

@@ -2,7 +2,7 @@
 //! Change notifications lifecycle events).
 
 use crate::setup::Setup;
-use crate::world::PersonId;
+use crate::world::{Changed, GroupId, Moved, PersonId, Subscription};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -38,9 +38,31 @@ pub const GROUPS_SUBSCRIPTION: &str = "b84c0d2f-15e7-49a3-92d6-0c7f83ae5d19";
 /// Longest life of a subscription to users or groups (Graph, subscription resource type).
 const LIFETIME_MINUTES: i64 = 41_760;
 
+/// What a notification repeats of the subscription that it is for.
+struct Addressee<'a> {
+    subscription: &'a str,
+    client_state: Option<&'a str>,
+    expires: Timestamp,
+}
+
+impl<'a> Addressee<'a> {
+    /// A subscription that Lockstep is taken to have.
+    fn assumed(setup: &'a Setup, subscription: &'a str) -> Addressee<'a> {
+        let lifetime = SignedDuration::from_mins(LIFETIME_MINUTES);
+        let expires = Timestamp::now().saturating_add(lifetime).unwrap_or(Timestamp::MAX);
+        Addressee { subscription, client_state: Some(&setup.graph_client_state), expires }
+    }
+
+    fn of(subscription: &'a Subscription) -> Addressee<'a> {
+        let client_state = subscription.client_state.as_deref();
+        Addressee { subscription: &subscription.id, client_state, expires: subscription.expires }
+    }
+}
+
 /// A notification about a user.
 pub fn user(setup: &Setup, person: PersonId, change: Change) -> Value {
-    directory_object(setup, "User", &person.to_string(), change, USERS_SUBSCRIPTION)
+    let addressee = Addressee::assumed(setup, USERS_SUBSCRIPTION);
+    directory_object(setup, "User", &person.to_string(), change, &addressee)
 }
 
 /// The same with the hints that older deliveries carried: a time with seven digits and a 64-bit sequence number.
@@ -54,31 +76,76 @@ pub fn user_with_hints(setup: &Setup, person: PersonId, change: Change) -> Value
 
 /// A notification about a group.
 pub fn group(setup: &Setup, group: &str, change: Change) -> Value {
-    directory_object(setup, "Group", group, change, GROUPS_SUBSCRIPTION)
+    directory_object(setup, "Group", group, change, &Addressee::assumed(setup, GROUPS_SUBSCRIPTION))
 }
 
-/// A group whose members changed. `@removed` is a plain string here, unlike in delta queries (public captures).
+/// A group whose members changed.
 pub fn group_members(setup: &Setup, id: &str, added: &[PersonId], removed: &[PersonId]) -> Value {
     let mut item = group(setup, id, Change::Updated);
-    let came = added.iter().map(|person| json!({ "id": person.to_string() }));
-    let went = removed.iter().map(|person| json!({ "id": person.to_string(), "@removed": "deleted" }));
+    let came = added.iter().map(|person| member(person.to_string(), Moved::Added));
+    let went = removed.iter().map(|person| member(person.to_string(), Moved::Removed));
     item["resourceData"]["members@delta"] = came.chain(went).collect();
     item
 }
 
-/// A lifecycle notification of the users subscription.
+/// `@removed` is a plain string here, unlike in delta queries (public captures).
+fn member(id: String, moved: Moved) -> Value {
+    match moved {
+        Moved::Added => json!({ "id": id }),
+        Moved::Removed => json!({ "id": id, "@removed": "deleted" }),
+    }
+}
+
+/// What a real subscription is told of a change of the world.
+pub(crate) fn of_change(setup: &Setup, subscription: &Subscription, change: &crate::world::Change) -> Value {
+    let addressee = Addressee::of(subscription);
+    let user = |id: &PersonId, change| directory_object(setup, "User", &id.to_string(), change, &addressee);
+    let group = |id: &GroupId, change| directory_object(setup, "Group", &id.to_string(), change, &addressee);
+    match &change.what {
+        Changed::UserUpdated { id, .. } => user(id, Change::Updated),
+        Changed::UserDeleted(id) => user(id, Change::Deleted),
+        Changed::GroupDeleted(id) => group(id, Change::Deleted),
+        Changed::GroupUpdated { id, members, .. } => {
+            let mut item = group(id, Change::Updated);
+            if !members.is_empty() {
+                let members = members.iter().map(|(id, moved)| member(id.to_string(), *moved));
+                item["resourceData"]["members@delta"] = members.collect();
+            }
+            item
+        }
+    }
+}
+
+/// A lifecycle notification of the users subscription that Lockstep is taken to have.
 pub fn lifecycle(setup: &Setup, event: Lifecycle) -> Value {
-    json!({
-        "subscriptionId": USERS_SUBSCRIPTION,
-        "subscriptionExpirationDateTime": expiry("%Y-%m-%dT%H:%M:%S.0000000Z"),
+    lifecycle_to(setup, event, &Addressee::assumed(setup, USERS_SUBSCRIPTION))
+}
+
+/// A lifecycle notification of a real subscription.
+pub(crate) fn lifecycle_of(setup: &Setup, subscription: &Subscription, event: Lifecycle) -> Value {
+    lifecycle_to(setup, event, &Addressee::of(subscription))
+}
+
+fn lifecycle_to(setup: &Setup, event: Lifecycle, addressee: &Addressee<'_>) -> Value {
+    let mut item = json!({
+        "subscriptionId": addressee.subscription,
+        "subscriptionExpirationDateTime": addressee.expires.strftime("%Y-%m-%dT%H:%M:%S.%7fZ").to_string(),
         "tenantId": setup.tenant_id,
-        "clientState": setup.graph_client_state,
         "lifecycleEvent": match event {
             Lifecycle::ReauthorizationRequired => "reauthorizationRequired",
             Lifecycle::SubscriptionRemoved => "subscriptionRemoved",
             Lifecycle::Missed => "missed",
         },
-    })
+    });
+    state_client(&mut item, addressee);
+    item
+}
+
+/// The client state is repeated if the subscription has one.
+fn state_client(item: &mut Value, addressee: &Addressee<'_>) {
+    if let Some(client_state) = addressee.client_state {
+        item["clientState"] = client_state.into();
+    }
 }
 
 /// The body of one POST.
@@ -86,11 +153,10 @@ pub fn envelope(items: Vec<Value>) -> Value {
     json!({ "value": items })
 }
 
-fn directory_object(setup: &Setup, kind: &str, id: &str, change: Change, subscription: &str) -> Value {
+fn directory_object(setup: &Setup, kind: &str, id: &str, change: Change, addressee: &Addressee<'_>) -> Value {
     let resource = format!("{kind}s/{id}");
-    json!({
+    let mut item = json!({
         "changeType": change.word(),
-        "clientState": setup.graph_client_state,
         "resource": resource,
         "resourceData": {
             "@odata.type": format!("#Microsoft.Graph.{kind}"),
@@ -98,14 +164,10 @@ fn directory_object(setup: &Setup, kind: &str, id: &str, change: Change, subscri
             "id": id,
             "organizationId": setup.tenant_id,
         },
-        "subscriptionExpirationDateTime": expiry("%Y-%m-%dT%H:%M:%S+00:00"),
-        "subscriptionId": subscription,
+        "subscriptionExpirationDateTime": addressee.expires.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string(),
+        "subscriptionId": addressee.subscription,
         "tenantId": setup.tenant_id,
-    })
-}
-
-fn expiry(format: &str) -> String {
-    let lifetime = SignedDuration::from_mins(LIFETIME_MINUTES);
-    let end = Timestamp::now().saturating_add(lifetime).unwrap_or(Timestamp::MAX);
-    end.strftime(format).to_string()
+    });
+    state_client(&mut item, addressee);
+    item
 }

@@ -8,7 +8,7 @@ use crate::world::WorldGuard;
 use bytes::Bytes;
 use hyper::HeaderMap;
 use serde_json::{Map, Value};
-use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// A reply, or the reply that ends the request early.
@@ -38,22 +38,26 @@ pub(crate) struct Call<'a> {
 /// Faults that only the handler can play. What is still there afterwards struck a request that cannot be bent so.
 #[derive(Debug, Default)]
 pub(crate) struct Bent {
-    page: Cell<Option<PageFault>>,
-    delta_expiry: Cell<Option<DeltaExpiry>>,
+    page: Mutex<Option<PageFault>>,
+    delta_expiry: Mutex<Option<DeltaExpiry>>,
 }
 
 impl Bent {
     pub fn new(page: Option<PageFault>, delta_expiry: Option<DeltaExpiry>) -> Bent {
-        Bent { page: Cell::new(page), delta_expiry: Cell::new(delta_expiry) }
+        Bent { page: Mutex::new(page), delta_expiry: Mutex::new(delta_expiry) }
     }
 
     pub fn take_page(&self) -> Option<PageFault> {
-        self.page.take()
+        take(&self.page)
     }
 
     pub fn take_delta_expiry(&self) -> Option<DeltaExpiry> {
-        self.delta_expiry.take()
+        take(&self.delta_expiry)
     }
+}
+
+fn take<T>(fault: &Mutex<Option<T>>) -> Option<T> {
+    fault.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl Call<'_> {

@@ -17,6 +17,7 @@ mod organization;
 mod pages;
 mod risk;
 mod select;
+pub(crate) mod subscriptions;
 mod units;
 mod users;
 
@@ -37,6 +38,8 @@ const READ_GROUPS: &[&str] =
 const READ_ROLES: &[&str] = &["RoleManagement.Read.Directory", "Directory.Read.All"];
 /// The label of the one route whose requests are others.
 const BATCH: &str = "POST /v1.0/$batch";
+/// Which of the two is decided by the resource, later.
+const SUBSCRIBE: &[&str] = &["User.Read.All", "Group.Read.All"];
 
 /// `needs` lists permissions of which one suffices (Microsoft Graph permissions reference).
 pub(crate) const ROUTES: &[Route] = &[
@@ -71,6 +74,18 @@ pub(crate) const ROUTES: &[Route] = &[
     ),
     // What the token may see of it is decided when it is clear what it is.
     route!("GET", "/v1.0/directory/deletedItems/{id}", query: &["$select"], needs: &[], deleted::get),
+    route!("POST", "/v1.0/subscriptions", query: &[], needs: SUBSCRIBE, subscriptions::create),
+    route!("GET", "/v1.0/subscriptions", query: &[], needs: SUBSCRIBE, subscriptions::list),
+    route!("GET", "/v1.0/subscriptions/{id}", query: &[], needs: SUBSCRIBE, subscriptions::get),
+    route!("PATCH", "/v1.0/subscriptions/{id}", query: &[], needs: SUBSCRIBE, subscriptions::update),
+    route!("DELETE", "/v1.0/subscriptions/{id}", query: &[], needs: SUBSCRIBE, subscriptions::delete),
+    route!(
+        "POST",
+        "/v1.0/subscriptions/{id}/reauthorize",
+        query: &[],
+        needs: SUBSCRIBE,
+        subscriptions::reauthorize
+    ),
     route!("GET", "/v1.0/organization", query: &["$select"], needs: READ_ORGANIZATION, organization::list),
     route!("GET", "/v1.0/users/{id}/memberOf", query: LIST, needs: READ_USERS, memberships::direct_of_user),
     route!(
@@ -224,6 +239,9 @@ fn check_query(call: &Call<'_>) -> Answer {
 }
 
 fn check_limits(call: &Call<'_>) -> Answer {
+    if is_subscription(call) {
+        return subscriptions::check_limits(call);
+    }
     let mut limits = call.state.limits();
     if is_identity_protection(call) {
         let refused = limits.identity_protection.as_mut().map(|bucket| bucket.take(1.0, call.now));
@@ -246,6 +264,10 @@ fn check_limits(call: &Call<'_>) -> Answer {
         }
         _ => Ok(Reply::empty(200)),
     }
+}
+
+fn is_subscription(call: &Call<'_>) -> bool {
+    call.label().contains("/v1.0/subscriptions")
 }
 
 fn is_identity_protection(call: &Call<'_>) -> bool {
@@ -311,7 +333,7 @@ pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
 pub(crate) fn finish(call: &Call<'_>, reply: &mut Reply) {
     reply.headers.push(("request-id", call.request_id.to_string()));
     reply.headers.push(("client-request-id", client_request_id(call)));
-    if is_identity_protection(call) || call.label() == BATCH {
+    if is_identity_protection(call) || is_subscription(call) || call.label() == BATCH {
         return;
     }
     reply.headers.push(("x-ms-resource-unit", resource_units(call).to_string()));

@@ -1,5 +1,8 @@
-//! The Entra token endpoint: client credentials with a secret, and its numbered errors (Microsoft identity platform,
-//! OAuth 2.0 client credentials flow; error codes reference).
+//! The Entra token endpoint: client credentials with a secret or an assertion, and its numbered errors (Microsoft identity
+//! platform, OAuth 2.0 client credentials flow; error codes reference); beside it the endpoints of managed identities.
+
+mod assertion;
+mod identity;
 
 use super::call::{Answer, Call, Reply};
 use super::route::{Route, route};
@@ -16,13 +19,24 @@ pub(crate) const ROUTES: &[Route] = &[
         openid_configuration
     ),
     route!("GET", "/{tenant}/discovery/v2.0/keys", query: &[], needs: &[], keys),
+    route!("GET", "/metadata/identity/oauth2/token", query: &[], needs: &[], identity::imds),
+    route!("GET", "/msi/token", query: &[], needs: &[], identity::app_service),
 ];
 
 /// A secret that is recognised and refused as expired (AADSTS7000222), so that a deployment with an old secret can be
 /// played without a clock.
 pub(crate) const EXPIRED_SECRET: &str = "twin~entra~expired~00000000000000000000";
 
-const FIELDS: [&str; 6] = ["grant_type", "client_id", "client_secret", "scope", "client_info", "claims"];
+const FIELDS: [&str; 8] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion_type",
+    "client_assertion",
+    "scope",
+    "client_info",
+    "claims",
+];
 
 fn token(call: &Call<'_>) -> Answer {
     let form = call.form();
@@ -32,7 +46,8 @@ fn token(call: &Call<'_>) -> Answer {
     let client = with_basic(call, &form);
     check_tenant(call)?;
     check_request(call, &form)?;
-    check_client(call, &client)?;
+    check_client(call, &client.id)?;
+    check_credential(call, &form, &client)?;
     let (token, lifetime, _) = call.world().issue_token(Vendor::Graph);
     Ok(Reply::json(
         200,
@@ -134,10 +149,9 @@ fn is_graph_scope(call: &Call<'_>, scope: &str) -> bool {
             .is_some_and(|(_, h)| h == host)
 }
 
-fn check_client(call: &Call<'_>, client: &Client) -> Answer {
+fn check_client(call: &Call<'_>, id: &str) -> Answer {
     let setup = &call.state.setup;
-    let id = &client.id;
-    if *id != setup.entra_client_id {
+    if id != setup.entra_client_id {
         let text = format!(
             "Application with identifier '{id}' was not found in the directory '{}'. This can happen if the \
              application has not been installed by the administrator of the tenant or consented to by any user in \
@@ -146,8 +160,24 @@ fn check_client(call: &Call<'_>, client: &Client) -> Answer {
         );
         return Err(error(call, 400, "unauthorized_client", 700_016, &text));
     }
+    Ok(Reply::empty(200))
+}
+
+/// Exactly one credential is to be sent.
+fn check_credential(call: &Call<'_>, form: &Map<String, Value>, client: &Client) -> Answer {
+    if !form.contains_key("client_assertion") {
+        return check_secret(call, client);
+    }
+    if client.secret.is_some() {
+        call.complain("a client secret and a client assertion in one request");
+    }
+    assertion::check(call, form, &client.id)
+}
+
+fn check_secret(call: &Call<'_>, client: &Client) -> Answer {
+    let id = &client.id;
     match client.secret.as_deref() {
-        Some(secret) if secret == setup.entra_client_secret => Ok(Reply::empty(200)),
+        Some(secret) if secret == call.state.setup.entra_client_secret => Ok(Reply::empty(200)),
         Some(EXPIRED_SECRET) => {
             let text = format!("The provided client secret keys for app '{id}' are expired.");
             Err(error(call, 401, "invalid_client", 7_000_222, &text))
@@ -188,7 +218,10 @@ pub(crate) fn unknown_route() -> Reply {
 }
 
 /// Throttled and failing answers carry no documented body; the error object keeps its form.
-pub(crate) fn failure(status: u16) -> Reply {
+pub(crate) fn failure(call: &Call<'_>, status: u16) -> Reply {
+    if call.path.starts_with("/metadata") || call.path.starts_with("/msi") {
+        return identity::failure(status);
+    }
     let kind = if status == 429 { "too_many_requests" } else { "temporarily_unavailable" };
     Reply::json(
         status,

@@ -5,7 +5,7 @@
 //! a dead host; a second socket, bound and never listening, keeps the port for the time when it comes back.
 
 use super::call::{Bent, Call, Reply};
-use super::{State, failure, find_route, finish, guard, route, unknown_route};
+use super::{State, failure, find_route, finish, guard, reach, route, unknown_route};
 use crate::faults::{Fault, Request, Strike, Vendor};
 use crate::journal::{Entry, Outcome};
 use bytes::Bytes;
@@ -156,7 +156,11 @@ async fn respond(
     let body = read(body).await?;
     pause(latency(state, vendor)).await;
     let call = call(state, vendor, found, &parts, &body, strike.bent());
-    let reply = perform(&call, &strike);
+    let mut reply = match instead(&call, &strike) {
+        Some(reply) => reply,
+        None => reach_and_answer(&call).await,
+    };
+    finish(&call, &mut reply);
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
     if !label.contains("/token") {
         entry.body = body.clone();
@@ -233,19 +237,28 @@ fn call<'a>(
     }
 }
 
+/// A request of a batch, which reaches nobody before it is answered.
 pub(super) fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
+    let mut reply = instead(call, strike).unwrap_or_else(|| match admitted(call) {
+        Ok(route) => answer(call, route),
+        Err(refused) => refused,
+    });
+    finish(call, &mut reply);
+    reply
+}
+
+/// The token that expires meanwhile, and the answer of a vendor that fails.
+fn instead(call: &Call<'_>, strike: &Strike) -> Option<Reply> {
     if strike.expire_token
         && let Some(token) = call.bearer()
     {
         call.world().expire_token(token);
     }
-    let mut reply = match &strike.instead {
-        Some(Fault::Throttle { retry_after }) => throttled(call, retry_after.as_deref()),
-        Some(Fault::Status(status)) => failure(call, *status),
-        _ => answer(call),
-    };
-    finish(call, &mut reply);
-    reply
+    match &strike.instead {
+        Some(Fault::Throttle { retry_after }) => Some(throttled(call, retry_after.as_deref())),
+        Some(Fault::Status(status)) => Some(failure(call, *status)),
+        _ => None,
+    }
 }
 
 fn throttled(call: &Call<'_>, retry_after: Option<&str>) -> Reply {
@@ -256,15 +269,30 @@ fn throttled(call: &Call<'_>, retry_after: Option<&str>) -> Reply {
     }
 }
 
-fn answer(call: &Call<'_>) -> Reply {
+async fn reach_and_answer(call: &Call<'_>) -> Reply {
+    let route = match admitted(call) {
+        Ok(route) => route,
+        Err(refused) => return refused,
+    };
+    match reach(call).await {
+        Ok(_) => answer(call, route),
+        Err(refused) => refused,
+    }
+}
+
+fn admitted(call: &Call<'_>) -> Result<&'static route::Route, Reply> {
     let Some(route) = call.route else {
         call.complain(format!("unknown route {} {}", call.method, call.path));
-        return unknown_route(call);
+        return Err(unknown_route(call));
     };
     if call.method == "GET" && !call.body.is_empty() {
         call.complain("a body that nobody reads");
     }
-    let answered = guard(call).and_then(|_| (route.answer)(call));
+    guard(call).map(|_| route)
+}
+
+fn answer(call: &Call<'_>, route: &route::Route) -> Reply {
+    let answered = (route.answer)(call);
     if call.bent.take_page().is_some() || call.bent.take_delta_expiry().is_some() {
         call.complain("a fault of pages or links struck a request that has none");
     }

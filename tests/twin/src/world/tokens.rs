@@ -3,7 +3,7 @@
 use super::World;
 use crate::faults::Vendor;
 use crate::setup::Setup;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ pub(super) struct Issued {
     tokens: HashMap<String, Token>,
     graph: Grants,
     auth0: Grants,
+    /// Ids of the client assertions that have been used.
+    assertions: HashSet<String>,
 }
 
 struct Token {
@@ -46,6 +48,7 @@ impl Issued {
                 lifetime: setup.auth0_token_lifetime,
                 current: Arc::new(setup.auth0_scopes.iter().cloned().collect()),
             },
+            assertions: HashSet::new(),
         }
     }
 
@@ -95,6 +98,14 @@ impl World {
         let kept = Token { vendor, expires: now + lifetime, granted: granted.clone() };
         self.tokens.tokens.insert(token.clone(), kept);
         (token, lifetime.as_secs(), granted)
+    }
+
+    /// Takes a client assertion in, and says whether its id is new. As many ids are remembered as tokens.
+    pub(crate) fn use_assertion(&mut self, id: &str) -> bool {
+        if self.tokens.assertions.len() >= TOKENS_MAX {
+            self.tokens.assertions.clear();
+        }
+        self.tokens.assertions.insert(id.to_owned())
     }
 
     /// What a token allows now: what it was issued with, less what has been taken back since.

@@ -41,7 +41,7 @@ pub async fn start(setup: Setup) -> Client {
 }
 
 impl Client {
-    /// A token request with some fields changed; an empty value leaves the field out.
+    /// A token request with some fields changed or added; an empty value leaves the field out.
     pub async fn entra_token(&self, changes: &[(&str, &str)]) -> Got {
         let setup = self.twin.setup();
         let mut form = vec![
@@ -55,7 +55,11 @@ impl Client {
             if *name == "tenant" {
                 tenant = value;
             }
-            form.iter_mut().filter(|(n, _)| n == name).for_each(|(_, v)| *v = value);
+            match form.iter_mut().find(|(n, _)| n == name) {
+                Some((_, v)) => *v = value,
+                None if *name != "tenant" => form.push((name, value)),
+                None => {}
+            }
         }
         let body = form_encoded(&form);
         let url = format!("{}/{tenant}/oauth2/v2.0/token", self.twin.urls().login_url);
@@ -102,6 +106,11 @@ impl Client {
     pub async fn follow(&self, link: &Value) -> Got {
         let link = link.as_str().unwrap_or_else(|| panic!("no link: {link}")).to_owned();
         self.send(self.request("GET", link, &self.graph_token, None)).await
+    }
+
+    pub async fn graph_send(&self, method: &str, path: &str, body: Value) -> Got {
+        let url = format!("{}/v1.0{path}", self.twin.urls().graph_url);
+        self.send(self.request(method, url, &self.graph_token, Some(body))).await
     }
 
     pub async fn auth0(&self, method: &str, path: &str, body: Option<Value>) -> Got {

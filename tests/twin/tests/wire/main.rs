@@ -3,12 +3,17 @@
 mod auth0;
 mod client;
 mod control;
+mod deliveries;
 mod delta;
 mod delta_faults;
 mod directory;
 mod directory_samples;
 mod entra;
+mod eventgrid;
 mod faults;
+mod login;
+mod receiver;
 mod samples;
 mod sender;
 mod slack;
+mod subscriptions;
