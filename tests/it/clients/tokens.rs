@@ -152,7 +152,10 @@ async fn wrong_credentials_are_for_a_person_and_are_not_shown() {
     let secret = "wrong-secret-value";
     let v = with(
         Setup::unlimited(),
-        |entra| entra.client_secret = secret.to_owned().into(),
+        |entra| {
+            let client_id = entra.credential.client_id().unwrap().to_owned();
+            entra.credential = lockstep::entra::Credential::Secret { client_id, secret: secret.into() };
+        },
         |auth0| auth0.client_secret = secret.to_owned().into(),
     )
     .await;
