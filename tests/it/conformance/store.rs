@@ -2,8 +2,10 @@
 //!
 //! A back end plugs in by a module below with a `bench()` and one line, `hold_to_every_promise!(bench)`.
 
+mod people;
 mod promises;
 mod sqlite;
+mod tasks;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -16,13 +18,14 @@ use lockstep::case::{
 };
 use lockstep::clock::Timestamp;
 use lockstep::event::{EventId, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject, TenantId};
-use lockstep::store::{Error, SaveCase, Store};
+use lockstep::snapshot::sync::Remembered;
+use lockstep::store::{Error, SaveCase, SavePerson, Store};
 use uuid::Uuid;
 
 /// One `#[tokio::test]` per promise for the back end that `$bench` sets up.
 macro_rules! hold_to_every_promise {
     ($bench:path) => {
-        $crate::conformance::store::hold_to_every_promise! { @ $bench:
+        $crate::conformance::store::hold_to_every_promise! { @ $bench: promises:
             a_case_is_read_as_it_was_saved_also_after_a_restart,
             a_save_over_another_version_is_refused_whole,
             of_many_saves_of_one_version_one_wins,
@@ -42,13 +45,32 @@ macro_rules! hold_to_every_promise {
             a_removed_dead_letter_is_on_record,
             a_store_that_works_says_that_it_is_ready,
         }
+        $crate::conformance::store::hold_to_every_promise! { @ $bench: people:
+            a_person_is_remembered_as_saved_also_after_a_restart,
+            a_person_is_saved_with_records_debts_and_links,
+            a_save_of_what_is_known_records_only_what_is_new,
+            a_forgotten_person_is_on_record_once,
+            people_are_found_by_the_groups_they_are_in_now,
+            people_come_in_pages_of_their_own_order,
+            people_who_are_due_come_oldest_first,
+            people_with_findings_are_told_whole,
+            the_groups_turned_round_agree_after_any_saves,
+            saves_of_many_people_at_once_do_not_mix,
+            a_hundred_thousand_people_are_paged_without_a_gap,
+        }
+        $crate::conformance::store::hold_to_every_promise! { @ $bench: tasks:
+            a_note_holds_until_it_is_taken_away_also_after_a_restart,
+            notes_are_set_together,
+            a_lease_is_its_holders_until_it_ends_or_is_let_go,
+            of_many_who_try_for_a_lease_one_gets_it,
+        }
     };
-    (@ $bench:path: $($promise:ident,)*) => {
+    (@ $bench:path: $topic:ident: $($promise:ident,)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
                 let Some(bench) = $bench().await else { return };
-                $crate::conformance::store::promises::$promise(&bench).await;
+                $crate::conformance::store::$topic::$promise(&bench).await;
             }
         )*
     };
@@ -131,6 +153,19 @@ fn next(case: &Case, state: CaseState) -> Case {
 
 fn save(case: &Case) -> SaveCase {
     SaveCase { case: case.clone(), audit: vec![], owed: vec![], links: vec![] }
+}
+
+fn group(n: u128) -> ObjectId {
+    ObjectId(Uuid::from_u128(0xa0 + n))
+}
+
+/// Person number `n`, who was in these groups.
+fn remembered<const N: usize>(n: u128, groups: [u128; N]) -> Remembered {
+    Remembered { groups: groups.map(group).into(), ..Remembered::new(person(n)) }
+}
+
+fn save_of(person: Remembered) -> SavePerson {
+    SavePerson { person, audit: vec![], owed: vec![], links: vec![], gone_links: vec![] }
 }
 
 fn entry(what: &str) -> Entry {

@@ -90,7 +90,8 @@ impl Scope {
     async fn clean(url: String, prefix: String) {
         let Ok(connection) = Connection::connect(&url, ConnectionProperties::default()).await else { return };
         let Ok(channel) = connection.create_channel().await else { return };
-        let lanes = ["contain", "sync"].iter().flat_map(|lane| (0..8).map(move |n| format!("{lane}.{n}")));
+        let lanes =
+            ["contain", "sync", "bulk"].iter().flat_map(|lane| (0..8).map(move |n| format!("{lane}.{n}")));
         let tiers = [1, 4, 16, 64, 256].iter().map(|seconds| format!("retry.{seconds}s"));
         for queue in lanes.chain(tiers).chain(["dead".to_owned()]) {
             let name = format!("{prefix}.{queue}").into();
