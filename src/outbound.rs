@@ -1,7 +1,8 @@
 //! The one way out: every HTTP client, its time limits and body limits, request ids, pacing, tokens and redaction.
 //!
-//! Promises: nothing is sent except to HTTPS or loopback addresses; redirects are never followed; every request ends
-//! within its [`Timeouts`]; at most [`http::BODY_BYTES_MAX`] bytes of an answer are kept; a request that failed is
+//! Promises: nothing is sent except to HTTPS or loopback addresses, and to the link-local one of this machine's own
+//! metadata service; redirects are never followed; every request ends within its [`Timeouts`]; at most
+//! [`http::BODY_BYTES_MAX`] bytes of an answer are kept, or what its caller named; a request that failed is
 //! told apart by whether it can have reached the vendor; no error, log line or metric carries a URL, an id, a token
 //! or a body. Everything here may be used from many tasks at once.
 //!
@@ -58,6 +59,8 @@ pub enum SetupError {
         "{name} must be an https:// address, or http:// on this machine, without credentials, query or fragment"
     )]
     UnsafeAddress { name: &'static str },
+    #[error("{name} must be an http:// address of this machine (loopback or 169.254.0.0/16)")]
+    NotLocal { name: &'static str },
     #[error("the HTTP client cannot be made: {0}")]
     Client(String),
 }
@@ -74,8 +77,41 @@ pub fn install_crypto() {
 /// When `base` (the setting called `name`) is neither HTTPS nor loopback, or TLS cannot be set up.
 pub fn client(name: &'static str, base: &Url, timeouts: Timeouts) -> Result<reqwest::Client, SetupError> {
     check_address(name, base)?;
+    let builder = builder(timeouts);
+    // A proxy of the environment is for the way out of this machine.
+    let builder = if is_loopback(base) { builder.no_proxy() } else { builder };
+    // Reading the system's certificates takes longer than all the rest, and plain HTTP needs none.
+    let builder = if base.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+    built(builder)
+}
+
+/// Makes a client for the metadata service of this machine, which speaks plain HTTP at a link-local or loopback address.
+/// Never goes through a proxy: what another machine's proxy would hand out is another machine's identity.
+///
+/// # Errors
+/// When `base` (the setting called `name`) is anything else.
+pub fn local_client(
+    name: &'static str,
+    base: &Url,
+    timeouts: Timeouts,
+) -> Result<reqwest::Client, SetupError> {
+    check_local(name, base)?;
+    built(builder(timeouts).no_proxy().tls_certs_only([]))
+}
+
+/// Refuses an address that is not this machine's.
+///
+/// # Errors
+/// When it is not.
+pub fn check_local(name: &'static str, base: &Url) -> Result<(), SetupError> {
+    let plain = base.username().is_empty() && base.password().is_none() && base.fragment().is_none();
+    let local = base.scheme() == "http" && (is_loopback(base) || is_link_local(base));
+    if plain && local { Ok(()) } else { Err(SetupError::NotLocal { name }) }
+}
+
+fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
     install_crypto();
-    let builder = reqwest::Client::builder()
+    reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.total)
@@ -84,11 +120,10 @@ pub fn client(name: &'static str, base: &Url, timeouts: Timeouts) -> Result<reqw
         .gzip(true)
         .tcp_nodelay(true)
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-        .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS_MAX));
-    // A proxy of the environment is for the way out of this machine.
-    let builder = if is_loopback(base) { builder.no_proxy() } else { builder };
-    // Reading the system's certificates takes longer than all the rest, and plain HTTP needs none.
-    let builder = if base.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+        .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS_MAX))
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, SetupError> {
     builder.build().map_err(|error| SetupError::Client(error.without_url().to_string()))
 }
 
@@ -110,6 +145,12 @@ fn is_loopback(base: &Url) -> bool {
     let host = base.host_str().unwrap_or_default();
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+/// 169.254.0.0/16 is never routed (RFC 3927).
+fn is_link_local(base: &Url) -> bool {
+    let ip = base.host_str().unwrap_or_default().parse::<std::net::Ipv4Addr>();
+    ip.is_ok_and(|ip| ip.is_link_local())
 }
 
 /// `base` followed by `path`, whose parts are encoded already (see [`segment`]).
@@ -147,7 +188,21 @@ pub async fn exchange(
     operation: &'static str,
     request: reqwest::RequestBuilder,
 ) -> Result<http::Answer, Trouble> {
-    let answer = http::send(request).await;
+    exchange_within(deps, vendor, operation, request, http::BODY_BYTES_MAX).await
+}
+
+/// Like [`exchange`], for answers of at most `body_bytes_max`.
+///
+/// # Errors
+/// When no status came back.
+pub async fn exchange_within(
+    deps: &Deps,
+    vendor: &'static str,
+    operation: &'static str,
+    request: reqwest::RequestBuilder,
+    body_bytes_max: usize,
+) -> Result<http::Answer, Trouble> {
+    let answer = http::send_within(request, body_bytes_max).await;
     let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
     deps.metrics.vendor_request(vendor, operation, status);
     // What Microsoft's support asks for first (Graph, Error responses).
@@ -189,6 +244,23 @@ mod tests {
         ] {
             let refused = check_address("AUTH0_URL", &url(bad));
             assert_eq!(refused, Err(SetupError::UnsafeAddress { name: "AUTH0_URL" }), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_metadata_service_is_on_this_machine() {
+        let local = |text| local_client("IDENTITY_ENDPOINT", &url(text), Timeouts::default());
+        for good in ["http://169.254.169.254", "http://127.0.0.1:41741/msi/token", "http://localhost:1/"] {
+            assert!(local(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://10.0.0.1",
+            "https://169.254.169.254",
+            "http://169.254.evil.example",
+            "http://a@127.0.0.1",
+        ] {
+            let refused = local(bad).unwrap_err();
+            assert_eq!(refused, SetupError::NotLocal { name: "IDENTITY_ENDPOINT" }, "{bad}");
         }
     }
 

@@ -51,15 +51,23 @@ impl Budget {
     /// Takes one token, waiting for it at most [`WAIT_MOST`].
     ///
     /// # Errors
-    /// How long from now a token is to be expected, when that is too long to wait. Cancel-safe: a dropped call has
-    /// taken nothing.
+    /// As [`Budget::take_several`].
     pub async fn take(&self, lane: Lane) -> Result<(), Duration> {
+        self.take_several(lane, 1).await
+    }
+
+    /// Takes `cost` tokens at once, or as many as the bucket can hold for this lane, waiting at most [`WAIT_MOST`].
+    ///
+    /// # Errors
+    /// How long from now they are to be expected, when that is too long to wait. Cancel-safe: a dropped call has
+    /// taken nothing.
+    pub async fn take_several(&self, lane: Lane, cost: u32) -> Result<(), Duration> {
         let give_up_at = Instant::now() + WAIT_MOST;
         let Ok(_turn) = tokio::time::timeout_at(give_up_at, self.turn(lane).lock()).await else {
-            return Err(self.wait(lane));
+            return Err(self.wait(lane, cost));
         };
         loop {
-            let wait = match self.try_take(lane) {
+            let wait = match self.try_take(lane, cost) {
                 Ok(()) => return Ok(()),
                 Err(wait) => wait,
             };
@@ -94,17 +102,17 @@ impl Budget {
         }
     }
 
-    fn try_take(&self, lane: Lane) -> Result<(), Duration> {
+    fn try_take(&self, lane: Lane, cost: u32) -> Result<(), Duration> {
         let mut bucket = self.bucket();
-        let taken = bucket.take(lane, Instant::now());
+        let taken = bucket.take(lane, cost, Instant::now());
         self.report(&bucket);
         taken
     }
 
-    fn wait(&self, lane: Lane) -> Duration {
+    fn wait(&self, lane: Lane, cost: u32) -> Duration {
         let mut bucket = self.bucket();
         bucket.refill(Instant::now());
-        bucket.wait(lane)
+        bucket.wait(lane, cost)
     }
 
     fn bucket(&self) -> std::sync::MutexGuard<'_, Bucket> {
@@ -159,11 +167,11 @@ impl Bucket {
         self.tokens = self.tokens.min(f64::from(remaining)).min(self.burst);
     }
 
-    fn take(&mut self, lane: Lane, now: Instant) -> Result<(), Duration> {
+    fn take(&mut self, lane: Lane, cost: u32, now: Instant) -> Result<(), Duration> {
         self.refill(now);
-        let wait = self.wait(lane);
+        let wait = self.wait(lane, cost);
         if wait.is_zero() {
-            self.tokens -= 1.0;
+            self.tokens -= self.price(lane, cost);
             return Ok(());
         }
         Err(wait)
@@ -175,11 +183,16 @@ impl Bucket {
         self.refilled_at = now;
     }
 
-    /// How long until `lane` may take a token, if nobody else takes one.
-    fn wait(&self, lane: Lane) -> Duration {
-        let missing = self.untouchable(lane) + 1.0 - self.tokens;
+    /// How long until `lane` may take `cost` tokens, if nobody else takes any.
+    fn wait(&self, lane: Lane, cost: u32) -> Duration {
+        let missing = self.untouchable(lane) + self.price(lane, cost) - self.tokens;
         // A billionth of a token is rounding; without this a waiter could wake up a hair too early, again and again.
         if missing <= 1e-9 { Duration::ZERO } else { Duration::from_secs_f64(missing / self.per_second) }
+    }
+
+    /// What never fits in would wait for ever.
+    fn price(&self, lane: Lane, cost: u32) -> f64 {
+        f64::from(cost).min(self.burst - self.untouchable(lane))
     }
 
     fn untouchable(&self, lane: Lane) -> f64 {
@@ -212,7 +225,7 @@ mod tests {
     }
 
     fn drain(bucket: &mut Bucket, lane: Lane, now: Instant) -> u32 {
-        (0..).take_while(|_| bucket.take(lane, now).is_ok()).last().map_or(0, |n| n + 1)
+        (0..).take_while(|_| bucket.take(lane, 1, now).is_ok()).last().map_or(0, |n| n + 1)
     }
 
     #[test]
@@ -220,8 +233,8 @@ mod tests {
         let (mut b, now) = bucket(10.0, 50);
         assert_eq!(drain(&mut b, Lane::Sync, now), 35);
         assert_eq!(drain(&mut b, Lane::Contain, now), 15);
-        assert_eq!(b.take(Lane::Contain, now), Err(Duration::from_millis(100)));
-        assert_eq!(b.take(Lane::Sync, now), Err(Duration::from_millis(1600)));
+        assert_eq!(b.take(Lane::Contain, 1, now), Err(Duration::from_millis(100)));
+        assert_eq!(b.take(Lane::Sync, 1, now), Err(Duration::from_millis(1600)));
     }
 
     #[test]
@@ -242,7 +255,16 @@ mod tests {
         b.hear(49, Some(50));
         assert_eq!(drain(&mut b, Lane::Sync, now), 34);
         assert_eq!(drain(&mut b, Lane::Contain, now), 15);
-        assert!(b.take(Lane::Sync, now + Duration::from_secs(60)).is_ok());
+        assert!(b.take(Lane::Sync, 1, now + Duration::from_secs(60)).is_ok());
+    }
+
+    #[test]
+    fn a_dear_request_waits_until_all_of_its_price_is_there_and_none_waits_for_ever() {
+        let (mut b, now) = bucket(10.0, 20);
+        assert_eq!(b.take(Lane::Bulk, 4, now), Ok(()));
+        assert_eq!(b.take(Lane::Bulk, 8, now), Err(Duration::from_millis(200)), "16 left, 10 untouchable");
+        assert_eq!(b.take(Lane::Contain, 8, now), Ok(()));
+        assert_eq!(b.take(Lane::Bulk, 1000, now + Duration::from_secs(60)), Ok(()));
     }
 
     #[test]
@@ -250,7 +272,7 @@ mod tests {
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let (mut b, now) = bucket(rate, 5);
             drain(&mut b, Lane::Contain, now);
-            assert!(b.take(Lane::Contain, now + Duration::from_secs(10)).is_ok(), "{rate}");
+            assert!(b.take(Lane::Contain, 1, now + Duration::from_secs(10)).is_ok(), "{rate}");
         }
     }
 
@@ -263,7 +285,7 @@ mod tests {
             for (millis, contain) in steps {
                 now += Duration::from_millis(millis);
                 let lane = if contain { Lane::Contain } else { Lane::Sync };
-                if b.take(lane, now).is_ok() {
+                if b.take(lane, 1, now).is_ok() {
                     taken += 1.0;
                     prop_assert!(contain || b.tokens >= b.reserve - 1e-6);
                 }
@@ -304,12 +326,12 @@ mod tests {
         let budget = Budget::new("auth0", 1.0, 10, Metrics::new());
         budget.heard(50, None);
         budget.heard(1, None);
-        assert_eq!(budget.try_take(Lane::Contain), Ok(()));
-        assert_eq!(budget.try_take(Lane::Contain), Err(Duration::from_secs(1)));
-        assert_eq!(budget.try_take(Lane::Sync), Err(Duration::from_secs(4)), "the reserve fills first");
+        assert_eq!(budget.try_take(Lane::Contain, 1), Ok(()));
+        assert_eq!(budget.try_take(Lane::Contain, 1), Err(Duration::from_secs(1)));
+        assert_eq!(budget.try_take(Lane::Sync, 1), Err(Duration::from_secs(4)), "the reserve fills first");
         tokio::time::advance(Duration::from_secs(60)).await;
         budget.lower_to_reserve();
-        assert_eq!(budget.try_take(Lane::Sync), Err(Duration::from_secs(1)));
-        assert_eq!(budget.try_take(Lane::Contain), Ok(()));
+        assert_eq!(budget.try_take(Lane::Sync, 1), Err(Duration::from_secs(1)));
+        assert_eq!(budget.try_take(Lane::Contain, 1), Ok(()));
     }
 }

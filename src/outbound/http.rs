@@ -8,8 +8,8 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
-/// The most of an answer that is read, after decompression. The largest answer we ask for is a page of fifty users
-/// reduced to three fields.
+/// The most of an answer that is read, after decompression, unless its caller names another number. The largest answer
+/// that comes within it is a page of 999 group names.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// What came back: any status, and as much of the body as arrived.
@@ -24,7 +24,7 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     Whole(Bytes),
-    /// More than [`BODY_BYTES_MAX`]; not kept.
+    /// More than is read; not kept.
     TooLarge,
     /// The connection broke or time ran out half-way.
     CutShort,
@@ -64,7 +64,7 @@ impl std::fmt::Display for Cause {
 /// Why an answer could not be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    #[error("larger than {BODY_BYTES_MAX} bytes")]
+    #[error("larger than is read of it")]
     TooLarge,
     #[error("cut short")]
     CutShort,
@@ -77,9 +77,20 @@ pub enum Unreadable {
 /// # Errors
 /// Only when no status came back. Statuses, redirects included, are answers.
 pub async fn send(request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
+    send_within(request, BODY_BYTES_MAX).await
+}
+
+/// Sends `request`, and reads at most `body_bytes_max` of what comes back.
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_within(
+    request: reqwest::RequestBuilder,
+    body_bytes_max: usize,
+) -> Result<Answer, NoAnswer> {
     let mut response = request.send().await.map_err(no_answer)?;
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    let body = read(response).await;
+    let body = read(response, body_bytes_max).await;
     Ok(Answer { status, headers, body })
 }
 
@@ -115,11 +126,11 @@ fn cause(error: &reqwest::Error) -> Cause {
     if error.is_request() && !error.is_connect() { Cause::Reset } else { Cause::Other }
 }
 
-async fn read(mut response: reqwest::Response) -> Body {
+async fn read(mut response: reqwest::Response, bytes_max: usize) -> Body {
     let mut kept = BytesMut::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if kept.len() + chunk.len() > BODY_BYTES_MAX => return Body::TooLarge,
+            Ok(Some(chunk)) if kept.len() + chunk.len() > bytes_max => return Body::TooLarge,
             Ok(Some(chunk)) => kept.extend_from_slice(&chunk),
             Ok(None) => return Body::Whole(kept.freeze()),
             Err(_) => return Body::CutShort,
