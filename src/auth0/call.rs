@@ -14,11 +14,14 @@ use crate::auth0::wire::ErrorBody;
 use crate::auth0::{Error, Settings, mail, scim, token};
 use crate::case::AccountId;
 use crate::event::Lane;
-use crate::outbound::http::{Answer, Unreadable};
+use crate::outbound::http::{Answer, BODY_BYTES_MAX, Unreadable};
 use crate::outbound::token::{Token, Tokens};
 use crate::outbound::{self, Deps, Trouble};
 
 const VENDOR: &str = "auth0";
+/// Profiles from before Auth0's limit of 10 KB may have a megabyte (Auth0, Metadata Field Names and Data Types); escaped
+/// in JSON that is more.
+const USER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Our word for a call, the scopes that it needs, and what a 404 means there.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +42,8 @@ pub(super) enum NotFound {
     Fine,
     /// A role or an organization that was known is gone: the catalogue is out of date.
     Stale,
+    /// Whether it exists is what is asked.
+    Asked,
 }
 
 /// One request, its path encoded already. Not printable: query and body hold addresses, names and passwords.
@@ -51,28 +56,40 @@ pub(super) struct Request {
     pub(super) body: Option<Value>,
     /// Comes back as `references.correlation_id` in the tenant's log (Auth0 Management API v2, introduction).
     pub(super) correlation: Option<String>,
+    /// How much of the answer is read.
+    body_bytes_max: usize,
 }
 
 impl Request {
-    pub(super) fn get(operation: Operation, path: impl Into<String>) -> Request {
+    pub(super) fn new(operation: Operation, method: Method, path: impl Into<String>) -> Request {
         Request {
             operation,
-            method: Method::GET,
+            method,
             path: path.into(),
             query: Vec::new(),
             body: None,
             correlation: None,
+            body_bytes_max: BODY_BYTES_MAX,
         }
     }
 
-    /// A write with a correlation id of its own.
+    pub(super) fn get(operation: Operation, path: impl Into<String>) -> Request {
+        Request::new(operation, Method::GET, path)
+    }
+
+    /// A write to the Management API, with a correlation id of its own.
     pub(super) fn write(operation: Operation, method: Method, path: impl Into<String>) -> Request {
         let correlation = Some(uuid::Uuid::now_v7().to_string());
-        Request { method, correlation, ..Request::get(operation, path) }
+        Request { correlation, ..Request::new(operation, method, path) }
     }
 
     pub(super) fn body(self, body: Value) -> Request {
         Request { body: Some(body), ..self }
+    }
+
+    /// The answer is a whole user.
+    pub(super) fn of_a_user(self) -> Request {
+        Request { body_bytes_max: USER_BYTES_MAX, ..self }
     }
 
     pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Request {
@@ -199,7 +216,8 @@ impl Caller {
         request: &Request,
         building: reqwest::RequestBuilder,
     ) -> Result<Answer, Error> {
-        let sent = outbound::exchange(&self.shared.deps, VENDOR, request.operation.word, building).await;
+        let (deps, word, most) = (&self.shared.deps, request.operation.word, request.body_bytes_max);
+        let sent = outbound::exchange_within(deps, VENDOR, word, building, most).await;
         sent.map_err(|it| request.trouble(it))
     }
 
@@ -232,6 +250,7 @@ fn refused(request: &Request, answer: &Answer) -> Error {
         404 if operation.not_found == NotFound::NotInPlan => {
             Error::NotInPlan { operation: word, status, code }
         }
+        404 if operation.not_found == NotFound::Asked && told.is_auth0s() => Error::Gone { operation: word },
         404 if operation.not_found == NotFound::Stale && told.is_auth0s() => Error::Stale { operation: word },
         400 => match request.body.as_ref().and_then(|body| told.unwritable(body)) {
             Some(what) => Error::Unwritable { operation: word, what },

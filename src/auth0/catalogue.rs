@@ -18,7 +18,7 @@ use crate::snapshot::sync::{OrganizationId, RoleId, RootWritable, Tenant};
 
 const ROLES_LIST: Operation = Operation { word: "roles.list", needs: "read:roles", not_found: NotFound::Odd };
 const ORGANIZATION_GET: Operation =
-    Operation { word: "organization.get", needs: "read:organizations", not_found: NotFound::Stale };
+    Operation { word: "organization.get", needs: "read:organizations", not_found: NotFound::Asked };
 const CONNECTIONS_LIST: Operation =
     Operation { word: "connections.list", needs: "read:connections", not_found: NotFound::Odd };
 
@@ -141,7 +141,7 @@ async fn read_organization(caller: &Caller, name: String) -> Result<Option<(Stri
     };
     let request = Request::get(ORGANIZATION_GET, path);
     let answer = match caller.call(&request).await {
-        Err(error) if error.is_stale() => return Ok(None),
+        Err(error) if error.is_gone() => return Ok(None),
         other => other?,
     };
     let found: Named = answer.json().map_err(|why| request.misfit(&answer, why))?;

@@ -23,6 +23,7 @@ const FIELDS: &str = "user_id,blocked,email,email_verified,name,given_name,famil
 /// The account as it is now; `None` when Auth0 says that it does not exist.
 pub(super) async fn read(caller: &Caller, id: &AccountId) -> Result<Option<Holding>, Error> {
     let request = Request::get(USER_GET, user_path(USER_GET, id, "")?)
+        .of_a_user()
         .query("fields", FIELDS)
         .query("include_fields", true);
     match caller.call(&request).await {

@@ -27,7 +27,7 @@ const USER_PATCH: Operation = Operation {
     not_found: NotFound::Odd,
 };
 const USER_DELETE: Operation =
-    Operation { word: "user.delete", needs: "delete:users", not_found: NotFound::Fine };
+    Operation { word: "user.delete", needs: "delete:users", not_found: NotFound::Odd };
 const ROLES_ASSIGN: Operation = Operation {
     word: "user.roles.assign",
     needs: "update:users read:roles create:role_members",
@@ -100,7 +100,8 @@ impl Keeper {
         values: &BTreeMap<Target, Option<Value>>,
     ) -> Result<Holding, Error> {
         let path = user_path(USER_PATCH, id, "")?;
-        let request = Request::write(USER_PATCH, Method::PATCH, path).body(attributes::body(values));
+        let request = Request::write(USER_PATCH, Method::PATCH, path).of_a_user();
+        let request = request.body(attributes::body(values));
         let answer = self.caller.call(&request).await?;
         holding::told(&self.caller, &request, &answer, id).await
     }

@@ -25,8 +25,7 @@ pub(super) fn limit(deps: &Deps) -> Limit {
 /// address, so that it tells nobody who has.
 pub(super) async fn password_link(caller: &Caller, connection: &str, email: &str) -> Result<(), Error> {
     let body = json!({ "client_id": caller.shared.client_id, "connection": connection, "email": email });
-    let request = Request::get(PASSWORD_LINK, "/dbconnections/change_password").body(body);
-    let request = Request { method: Method::POST, ..request };
+    let request = Request::new(PASSWORD_LINK, Method::POST, "/dbconnections/change_password").body(body);
     let limit = &caller.shared.mail;
     limit.take(caller.lane).await.map_err(|it| request.trouble(it))?;
     let answer = caller.exchange(&request, caller.build(&request, "", "application/json")).await?;

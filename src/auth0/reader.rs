@@ -53,6 +53,7 @@ impl Reader {
     /// One account as it is now, its `access` unread; `None` when Auth0 says that it does not exist.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, Error> {
         let request = Request::get(USER_GET, user_path(USER_GET, id, "")?)
+            .of_a_user()
             .query("fields", "user_id,blocked,app_metadata")
             .query("include_fields", true);
         let answer = match self.caller.call(&request).await {

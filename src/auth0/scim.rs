@@ -49,8 +49,7 @@ pub(super) enum Active {
 
 /// Makes the account of a person; it is active.
 pub(super) async fn create(caller: &Caller, new: &NewAccount) -> Result<AccountId, Error> {
-    let request = Request::get(CREATE, "/Users").body(wire::user(new));
-    let request = Request { method: Method::POST, ..request };
+    let request = Request::new(CREATE, Method::POST, "/Users").body(wire::user(new));
     let answer = call(caller, &request).await?;
     let made: wire::Resource = answer.json().map_err(|why| request.misfit(&answer, why))?;
     made.account().ok_or(Error::NotAnId { operation: CREATE.word })
@@ -76,14 +75,14 @@ pub(super) async fn set_active(caller: &Caller, id: &AccountId, active: Active) 
 
 /// Replaces attributes of an account, by SCIM's names.
 pub(super) async fn replace(caller: &Caller, id: &AccountId, values: &[(&str, Value)]) -> Result<(), Error> {
-    let request = Request::get(PATCH, account_path(PATCH, id)?).body(wire::patch(values));
-    call(caller, &Request { method: Method::PATCH, ..request }).await.map(drop)
+    let request = Request::new(PATCH, Method::PATCH, account_path(PATCH, id)?).body(wire::patch(values));
+    call(caller, &request).await.map(drop)
 }
 
 /// Deletes an account; one that is not there is fine.
 pub(super) async fn delete(caller: &Caller, id: &AccountId) -> Result<(), Error> {
-    let request = Request::get(DELETE, account_path(DELETE, id)?);
-    match call(caller, &Request { method: Method::DELETE, ..request }).await {
+    let request = Request::new(DELETE, Method::DELETE, account_path(DELETE, id)?);
+    match call(caller, &request).await {
         Err(Error::UnknownToScim { .. }) => Ok(()),
         other => other.map(drop),
     }

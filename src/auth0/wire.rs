@@ -213,8 +213,9 @@ const REFUSABLE: [&str; 7] =
     ["email_verified", "email", "given_name", "family_name", "nickname", "picture", "name"];
 /// How Auth0 begins when it refuses what was sent and not how it was sent (Auth0 Management API v2, Update a user:
 /// the texts of 400).
-const REFUSALS: [&str; 5] = [
+const REFUSALS: [&str; 6] = [
     "cannot update",
+    "cannot change email or password",
     "cannot be updated",
     "cannot be removed",
     "not allowed to update",
@@ -252,7 +253,8 @@ impl ErrorBody {
         let mut words: BTreeSet<&str> = match text.split_once("on property ") {
             // What follows the property's name is its description, in many words.
             Some((_, property)) if of_validation => property.split(|c| !is_word(c)).take(1).collect(),
-            _ => text.split(|c| !is_word(c)).collect(),
+            // What follows the first sentence explains, and names other things.
+            _ => text.split(". ").take(1).flat_map(|told| told.split(|c| !is_word(c))).collect(),
         };
         if text.contains("email verification") {
             words.insert("email_verified");

@@ -5,9 +5,13 @@
 //! let something happen.
 
 mod auth0;
+mod auth0_holdings;
+mod auth0_keeper;
+mod auth0_scim;
 mod budget;
 mod entra;
 mod failures;
+mod script;
 mod tokens;
 
 use std::sync::{Arc, Mutex};

@@ -4,7 +4,7 @@
 //! [`check`] takes what the twin's journal has kept, so that any story can hold its conversation to the descriptions.
 //! They are not part of the project; without them nothing is checked, and a line says so.
 
-mod description;
+pub mod description;
 
 use lockstep::case::Means;
 use lockstep::event::Lane;

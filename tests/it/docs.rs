@@ -55,14 +55,8 @@ fn every_command_and_option_in_the_pages_exists() {
 fn every_permission_that_a_call_needs_is_asked_for() {
     let page = read(&root().join("docs/configuration.md"));
     let mut needed = BTreeSet::new();
-    for file in [
-        "src/auth0/reader.rs",
-        "src/auth0/search.rs",
-        "src/auth0/lifetimes.rs",
-        "src/auth0/writer.rs",
-        "src/entra/reader.rs",
-    ] {
-        let source = read(&root().join(file));
+    for file in sources("src/auth0").into_iter().chain(sources("src/entra")) {
+        let source = read(&file);
         let lists = source.split("needs: \"").skip(1).filter_map(|rest| rest.split('"').next());
         needed.extend(lists.flat_map(str::split_whitespace).map(str::to_owned));
     }
@@ -117,6 +111,18 @@ fn pages() -> Vec<PathBuf> {
     pages.push(root().join("README.md"));
     pages.sort();
     pages
+}
+
+/// Every file below a directory.
+fn sources(directory: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(directory)];
+    while let Some(directory) = open.pop() {
+        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found
 }
 
 /// The targets of `[text](target)` that are not on another host.
