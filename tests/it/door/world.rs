@@ -124,6 +124,7 @@ pub fn settings() -> ingest::Settings {
         risk_secrets: vec![SecretString::from(OLD_SECRET), SecretString::from(SECRET)],
         azure_monitor_secrets: vec![MONITOR_SECRET.into()],
         azure_monitor_jwt: None,
+        event_grid_secrets: Vec::new(),
         requests_max: 64,
     }
 }
