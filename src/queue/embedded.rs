@@ -1,8 +1,9 @@
 //! The embedded queue: one SQLite file, every event on disk before "yes".
 //!
 //! Producers that enqueue at the same time share one fsync (`crate::sqlite`). Memory holds the order (some forty bytes
-//! per waiting event) and the bodies of the next few; the rest stays in the file. Events come out in the order in which
-//! they went in, whatever their key; one that was put back comes at its old place.
+//! per waiting event, two megabytes for fifty thousand) and the bodies of the next few; the rest stays in the file. A call
+//! is one transaction, however many events it brings. Events come out in the order in which they went in, whatever their
+//! key; one that was put back comes at its old place.
 //!
 //! [`super::Settlement::Done`] is answered before it is on disk: a crash within the next moment delivers the event once
 //! more. The file grows to its limit and is reused within; it does not shrink. A second process is refused.

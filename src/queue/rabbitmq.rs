@@ -3,9 +3,10 @@
 //! ```text
 //!              ┌ {p}.events ┐  contain.0…7  ┌ {p}.contain.0 … 7 ┐
 //! enqueue ────▶│   direct   │──────────────▶│  {p}.sync.0 … 7   │── one reader each ──▶ shelf ──▶ lease
-//!              └────────────┘  sync.0…7     └───────────────────┘                         │
-//!                    ▲                         │ 1000 returns                             │ later
-//!                    │ expired                 ▼                                          ▼
+//!              └────────────┘  sync.0…7     │  {p}.bulk.0 … 7   │                         │
+//!                    ▲         bulk.0…7     └───────────────────┘                         │ later
+//!                    │ expired                 │ 1000 returns                             │
+//!                    │                         ▼                                          ▼
 //!              {p}.retry.1s … 256s          {p}.dead                  {p}.retry (headers: lockstep-tier)
 //! ```
 //!

@@ -26,7 +26,7 @@ macro_rules! hold_to_every_promise {
     ($bench:path) => {
         $crate::conformance::queue::hold_to_every_promise! { @ $bench:
             an_event_comes_out_as_it_went_in,
-            one_call_stores_the_events_of_both_lanes,
+            one_call_stores_the_events_of_all_lanes,
             events_of_one_key_come_in_the_order_they_went_in,
             sixty_four_producers_at_once_lose_nothing,
             many_workers_share_the_work_and_each_event_comes_once,
@@ -38,7 +38,8 @@ macro_rules! hold_to_every_promise {
             others_overtake_a_delayed_event,
             a_returned_event_comes_again_untouched,
             no_more_than_the_maximum_is_in_hand,
-            a_full_hand_in_one_lane_leaves_the_other_alone,
+            a_full_lane_leaves_the_others_alone,
+            a_large_batch_is_stored_whole_and_in_order,
             a_dropped_lease_loses_nothing,
             what_waits_is_counted_per_lane,
             what_cannot_be_read_is_handed_out_as_such,

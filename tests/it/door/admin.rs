@@ -284,7 +284,8 @@ async fn the_queue_tells_its_depth_per_lane() {
     let world = World::start().await;
     assert_eq!(world.graph(batch(&[user_changed(), user_changed()])).await, 202);
     let depth = ask(&world, "GET", "/queue", None).await.body;
-    assert_eq!((&depth["sync"]["events"], &depth["contain"]["events"]), (&json!(2), &json!(0)));
+    let events = ["contain", "sync", "bulk"].map(|lane| &depth[lane]["events"]);
+    assert_eq!(events, [&json!(0), &json!(2), &json!(0)]);
     assert!(depth["sync"]["oldest"].is_string());
 }
 
@@ -320,9 +321,11 @@ async fn metrics_show_the_queue_the_letters_and_the_cases_as_they_are() {
     for line in [
         "lockstep_queue_depth{lane=\"sync\"} 1",
         "lockstep_queue_depth{lane=\"contain\"} 0",
+        "lockstep_queue_depth{lane=\"bulk\"} 0",
         "lockstep_queue_oldest_seconds{lane=\"sync\"} 3.0",
         "lockstep_dead_letters{lane=\"sync\"} 1",
         "lockstep_dead_letters{lane=\"contain\"} 0",
+        "lockstep_dead_letters{lane=\"bulk\"} 0",
         "lockstep_unverified_containments 1",
         "lockstep_events_total{source=\"graph\",kind=\"user_updated\",outcome=\"accepted\"} 1",
     ] {

@@ -14,7 +14,8 @@ use lockstep::event::Lane;
 use lockstep::queue::embedded::{Embedded, Settings};
 use lockstep::queue::{Error, Queue, Receipt, Settlement};
 
-use super::{Bench, drain, event, ids, lease, now, settle, within};
+use super::{Bench, drain, event, event_of, ids, lease, now, settle, within};
+use crate::conformance::resident_kib;
 
 super::hold_to_every_promise!(bench);
 
@@ -174,6 +175,77 @@ async fn a_returned_event_comes_before_those_that_went_in_after_it() {
     settle(&queue, first, Settlement::Return).await;
     settle(&queue, second, Settlement::Return).await;
     assert_eq!(ids(&drain(&queue, Lane::Sync, 300).await), (0..300).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_batch_that_does_not_fit_is_refused_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = small(&file_in(&dir));
+    let batch: Vec<_> = (0..1000).map(|serial| event(Lane::Bulk, serial, serial)).collect();
+    assert!(matches!(queue.enqueue(&batch).await, Err(Error::Full(_))));
+    assert_eq!(queue.depths().await.unwrap()[&Lane::Bulk].events, 0);
+    queue.enqueue(&batch[..100]).await.unwrap();
+    drop(queue);
+    let queue = small(&file_in(&dir));
+    assert_eq!(ids(&drain(&queue, Lane::Bulk, 100).await), (0..100).collect::<Vec<_>>());
+    assert_eq!(queue.depths().await.unwrap()[&Lane::Bulk].events, 0);
+}
+
+/// A file of the program that knew two lanes. Frozen: it must still be read.
+const TWO_LANES: &str = include_str!("sample_two_lanes.sql");
+
+#[tokio::test]
+async fn a_file_of_a_program_with_two_lanes_takes_a_third() {
+    let dir = tempfile::tempdir().unwrap();
+    rusqlite::Connection::open(file_in(&dir)).unwrap().execute_batch(TWO_LANES).unwrap();
+    let queue = open(&file_in(&dir), 8);
+    let depths = queue.depths().await.unwrap();
+    assert_eq!(Lane::ALL.map(|lane| depths[&lane].events), [1, 2, 0]);
+    queue.enqueue(&[event(Lane::Bulk, 1, 9), event(Lane::Contain, 1, 10)]).await.unwrap();
+    assert_eq!(ids(&drain(&queue, Lane::Bulk, 1).await), [9]);
+    assert_eq!(ids(&drain(&queue, Lane::Contain, 2).await), [1, 10]);
+    let waiting = lease(&queue, Lane::Sync).await;
+    assert_eq!((event_of(&waiting), waiting.attempt), (event(Lane::Sync, 1, 2), 1));
+    let delayed = lease(&queue, Lane::Sync).await;
+    assert_eq!((event_of(&delayed), delayed.attempt), (event(Lane::Sync, 2, 3), 4));
+}
+
+const BURST_CHILD: &str = "LOCKSTEP_TEST_QUEUE_OF_A_CHILD_THAT_TAKES_A_BURST";
+const BURST: u128 = 50_000;
+/// What the child may grow by: the order of what waits, some bodies, and the caches and the log's index of SQLite. All
+/// bodies at once would be fifteen megabytes and more.
+const GROWTH_KIB_MAX: u64 = 8 * 1024;
+
+/// The other half of the next test: takes a burst in batches and says by how much it grew. Alone it does nothing.
+#[tokio::test]
+async fn child_that_takes_a_burst() {
+    let Some(file) = std::env::var_os(BURST_CHILD) else { return };
+    let queue = open(Path::new(&file), 256);
+    let batch = |first| -> Vec<_> { (first..first + 1000).map(|n| event(Lane::Bulk, n, n)).collect() };
+    queue.enqueue(&batch(0)).await.unwrap();
+    let before = resident_kib("VmRSS");
+    for first in (1000..BURST).step_by(1000) {
+        queue.enqueue(&batch(first)).await.unwrap();
+    }
+    assert_eq!(queue.depths().await.unwrap()[&Lane::Bulk].events, BURST as u64);
+    println!("grown {} at most {}", resident_kib("VmRSS") - before, resident_kib("VmHWM") - before);
+}
+
+#[tokio::test]
+async fn memory_holds_the_order_of_a_burst_but_not_its_bodies() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "conformance::queue::embedded::child_that_takes_a_burst", "--nocapture"])
+        .env(BURST_CHILD, file_in(&dir))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    let grown = said.lines().find_map(|line| line.split_once("at most ")).unwrap_or_else(|| panic!("{said}"));
+    let grown: u64 = grown.1.parse().unwrap();
+    assert!(grown < GROWTH_KIB_MAX, "grew by {grown} KiB");
+    let queue = open(&file_in(&dir), 256);
+    assert_eq!(queue.depths().await.unwrap()[&Lane::Bulk].events, BURST as u64);
+    assert_eq!(ids(&drain(&queue, Lane::Bulk, 300).await), (0..300).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Each promise of a queue, told once, for every back end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -39,34 +39,39 @@ pub(super) async fn an_event_comes_out_as_it_went_in(bench: &Bench) {
     assert_eq!(event_of(&lease(&*queue, Lane::Sync).await), large);
 }
 
-pub(super) async fn one_call_stores_the_events_of_both_lanes(bench: &Bench) {
+pub(super) async fn one_call_stores_the_events_of_all_lanes(bench: &Bench) {
     let queue = bench.open().await;
-    let events = [event(Lane::Sync, 1, 1), event(Lane::Contain, 1, 2), event(Lane::Sync, 2, 3)];
+    let lanes = [Lane::Sync, Lane::Contain, Lane::Bulk, Lane::Sync, Lane::Bulk];
+    let events: Vec<_> = (1..).zip(lanes).map(|(serial, lane)| event(lane, serial % 2, serial)).collect();
     queue.enqueue(&events).await.unwrap();
     queue.enqueue(&[]).await.unwrap();
-    assert_eq!(ids(&drain(&*queue, Lane::Contain, 1).await), [2]);
-    let sync: BTreeSet<_> = ids(&drain(&*queue, Lane::Sync, 2).await).into_iter().collect();
-    assert_eq!(sync, BTreeSet::from([1, 3]));
-    assert!(nothing_comes(&*queue, Lane::Sync).await);
+    for (lane, serials) in [(Lane::Contain, vec![2]), (Lane::Sync, vec![1, 4]), (Lane::Bulk, vec![3, 5])] {
+        let mut came = ids(&drain(&*queue, lane, serials.len()).await);
+        came.sort_unstable();
+        assert_eq!(came, serials, "{lane}");
+        assert!(nothing_comes(&*queue, lane).await, "{lane}");
+    }
 }
 
 pub(super) async fn events_of_one_key_come_in_the_order_they_went_in(bench: &Bench) {
     let queue = bench.open().await;
-    for serial in 0..100 {
-        queue.enqueue(&[event(Lane::Sync, serial % 5, serial)]).await.unwrap();
+    // The same five people in every lane, one by one and then in one call.
+    let all = (0..600).map(|serial| event(Lane::ALL[(serial % 3) as usize], serial / 3 % 5, serial));
+    let all: Vec<_> = all.collect();
+    for one in &all[..300] {
+        queue.enqueue(std::slice::from_ref(one)).await.unwrap();
     }
-    let batch: Vec<_> = (100..200).map(|serial| event(Lane::Sync, serial % 5, serial)).collect();
-    queue.enqueue(&batch).await.unwrap();
+    queue.enqueue(&all[300..]).await.unwrap();
 
-    let came = drain(&*queue, Lane::Sync, 200).await;
-
-    let mut per_key: BTreeMap<String, Vec<u128>> = BTreeMap::new();
-    for event in &came {
-        per_key.entry(event.about.key()).or_default().push(event.id.0.as_u128());
-    }
-    assert_eq!(per_key.len(), 5);
-    for (key, serials) in per_key {
-        assert!(serials.is_sorted() && serials.len() == 40, "{key}: {serials:?}");
+    for lane in Lane::ALL {
+        let mut per_key: BTreeMap<String, Vec<u128>> = BTreeMap::new();
+        for event in &drain(&*queue, lane, 200).await {
+            per_key.entry(event.about.key()).or_default().push(event.id.0.as_u128());
+        }
+        assert_eq!(per_key.len(), 5, "{lane}");
+        for (key, serials) in per_key {
+            assert!(serials.is_sorted() && serials.len() == 40, "{lane}, {key}: {serials:?}");
+        }
     }
 }
 
@@ -174,14 +179,18 @@ pub(super) async fn a_delayed_event_waits_for_its_time_and_counts_its_attempts(b
 
 pub(super) async fn a_delayed_event_survives_a_restart(bench: &Bench) {
     let queue = bench.open().await;
-    queue.enqueue(&[event(Lane::Contain, 1, 1)]).await.unwrap();
+    queue.enqueue(&Lane::ALL.map(|lane| event(lane, 1, 1))).await.unwrap();
     let at = now() + Duration::from_secs(1);
-    let delivery = lease(&*queue, Lane::Contain).await;
-    settle(&*queue, delivery, Settlement::Later { at, attempt: 7 }).await;
+    for lane in Lane::ALL {
+        let delivery = lease(&*queue, lane).await;
+        settle(&*queue, delivery, Settlement::Later { at, attempt: 7 }).await;
+    }
     let queue = bench.restart(queue).await;
-    let again = lease(&*queue, Lane::Contain).await;
-    assert!(now() >= at, "came before its time");
-    assert_eq!((event_of(&again), again.attempt), (event(Lane::Contain, 1, 1), 7));
+    for lane in Lane::ALL {
+        let again = lease(&*queue, lane).await;
+        assert!(now() >= at, "came before its time");
+        assert_eq!((event_of(&again), again.attempt), (event(lane, 1, 1), 7));
+    }
 }
 
 pub(super) async fn others_overtake_a_delayed_event(bench: &Bench) {
@@ -196,10 +205,10 @@ pub(super) async fn others_overtake_a_delayed_event(bench: &Bench) {
 
 pub(super) async fn a_returned_event_comes_again_untouched(bench: &Bench) {
     let queue = bench.open().await;
-    queue.enqueue(&[event(Lane::Contain, 1, 1)]).await.unwrap();
-    for _ in 0..3 {
-        let delivery = lease(&*queue, Lane::Contain).await;
-        assert_eq!((event_of(&delivery), delivery.attempt), (event(Lane::Contain, 1, 1), 1));
+    queue.enqueue(&Lane::ALL.map(|lane| event(lane, 1, 1))).await.unwrap();
+    for lane in Lane::ALL.into_iter().cycle().take(9) {
+        let delivery = lease(&*queue, lane).await;
+        assert_eq!((event_of(&delivery), delivery.attempt), (event(lane, 1, 1), 1));
         settle(&*queue, delivery, Settlement::Return).await;
     }
 }
@@ -224,13 +233,36 @@ pub(super) async fn no_more_than_the_maximum_is_in_hand(bench: &Bench) {
     lease(&*queue, Lane::Sync).await;
 }
 
-pub(super) async fn a_full_hand_in_one_lane_leaves_the_other_alone(bench: &Bench) {
+pub(super) async fn a_full_lane_leaves_the_others_alone(bench: &Bench) {
     let queue = bench.open_with(2).await;
-    let mut events: Vec<_> = (0..50).map(|serial| event(Lane::Sync, serial, serial)).collect();
-    events.push(event(Lane::Contain, 7, 100));
-    queue.enqueue(&events).await.unwrap();
-    let _in_hand = (lease(&*queue, Lane::Sync).await, lease(&*queue, Lane::Sync).await);
-    assert_eq!(ids(&drain(&*queue, Lane::Contain, 1).await), [100]);
+    let mut waiting = Vec::new();
+    for (n, full) in [Lane::Bulk, Lane::Sync, Lane::Contain].into_iter().enumerate() {
+        // More than any prefetch takes, and nobody works on what is in hand.
+        let first = n as u128 * 1000;
+        let events: Vec<_> = (first..first + 500).map(|serial| event(full, serial, serial)).collect();
+        queue.enqueue(&events).await.unwrap();
+        waiting.push((lease(&*queue, full).await, lease(&*queue, full).await));
+        for free in Lane::ALL.into_iter().filter(|lane| !waiting.iter().any(|w| w.0.receipt.lane == *lane)) {
+            queue.enqueue(&[event(free, 7, 9000)]).await.unwrap();
+            assert_eq!(ids(&drain(&*queue, free, 1).await), [9000], "{free} waits for {full}");
+        }
+        assert!(nothing_comes(&*queue, full).await);
+    }
+}
+
+pub(super) async fn a_large_batch_is_stored_whole_and_in_order(bench: &Bench) {
+    let queue = bench.open().await;
+    let batch: Vec<_> = (0..1000).map(|serial| event(Lane::Bulk, serial % 9, serial)).collect();
+    queue.enqueue(&batch).await.unwrap();
+    let queue = bench.restart(queue).await;
+    let mut last: BTreeMap<String, u128> = BTreeMap::new();
+    let came = drain(&*queue, Lane::Bulk, 1000).await;
+    for event in &came {
+        let serial = event.id.0.as_u128();
+        let before = last.insert(event.about.key(), serial);
+        assert_eq!(before.map_or(serial % 9, |before| before + 9), serial);
+    }
+    assert!(nothing_comes(&*queue, Lane::Bulk).await);
 }
 
 pub(super) async fn a_dropped_lease_loses_nothing(bench: &Bench) {
@@ -270,10 +302,11 @@ pub(super) async fn a_dropped_lease_loses_nothing(bench: &Bench) {
 pub(super) async fn what_waits_is_counted_per_lane(bench: &Bench) {
     let queue = bench.open().await;
     depths_become(&*queue, |depths| Lane::ALL.iter().all(|lane| depths[lane].events == 0)).await;
-    let events = [event(Lane::Sync, 1, 1), event(Lane::Sync, 2, 2), event(Lane::Contain, 3, 3)];
+    let mut events = vec![event(Lane::Sync, 1, 1), event(Lane::Sync, 2, 2), event(Lane::Contain, 3, 3)];
+    events.extend((4..7).map(|serial| event(Lane::Bulk, serial, serial)));
     queue.enqueue(&events).await.unwrap();
-    depths_become(&*queue, |depths| depths[&Lane::Sync].events == 2 && depths[&Lane::Contain].events == 1)
-        .await;
+    let counts = [(Lane::Contain, 1), (Lane::Sync, 2), (Lane::Bulk, 3)];
+    depths_become(&*queue, |depths| counts.iter().all(|(lane, count)| depths[lane].events == *count)).await;
     let delivery = lease(&*queue, Lane::Sync).await;
     depths_become(&*queue, |depths| depths[&Lane::Sync].events == 2).await;
     settle(&*queue, delivery, Settlement::Done).await;

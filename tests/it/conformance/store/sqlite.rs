@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use super::{
     Bench, account, at, case, entry, group, morning, next, person, remembered, save, save_of, verify,
 };
+use crate::conformance::resident_kib;
 
 super::hold_to_every_promise!(bench);
 
@@ -301,13 +302,6 @@ async fn memory_does_not_grow_with_the_people_that_are_paged() {
     let grown = said.lines().find_map(|line| line.split_once("seen 100000 grown "));
     let grown: u64 = grown.unwrap_or_else(|| panic!("{said}")).1.parse().unwrap();
     assert!(grown < GROWTH_KIB_MAX, "grew by {grown} KiB");
-}
-
-/// As the kernel counts this process (proc(5), status).
-fn resident_kib(what: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lapin::options::QueueDeleteOptions;
 use lockstep::event::Lane;
 use lockstep::queue::{Queue, Settlement};
 use tokio::task::JoinSet;
 
-use super::super::{event, event_of, lease, settle, within};
+use super::super::{drain, event, event_of, ids, lease, settle, within};
 use super::broker::Scope;
 use super::open;
 
@@ -83,4 +84,37 @@ async fn two_processes_never_read_the_same_subject_and_one_takes_over_from_the_o
     }
     b.close().await;
     within("the readers to end", readers.join_all()).await;
+}
+
+/// What a program that knew two lanes has left on the broker.
+async fn forget_the_third_lane(scope: &Scope) {
+    let (connection, channel) = scope.channel().await;
+    for partition in 0..8 {
+        let name = format!("{}.bulk.{partition}", scope.prefix()).into();
+        channel.queue_delete(name, QueueDeleteOptions::default()).await.unwrap();
+    }
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_installation_with_two_lanes_gains_the_third_and_keeps_what_waits() {
+    let Some(scope) = Scope::shared() else { return };
+    let queue = open(&scope, 16).await;
+    let old = [Lane::Contain, Lane::Sync];
+    for lane in old {
+        let events: Vec<_> = (0..20).map(|serial| event(lane, serial % 4, serial)).collect();
+        queue.enqueue(&events).await.unwrap();
+    }
+    queue.close().await;
+    drop(queue);
+    forget_the_third_lane(&scope).await;
+
+    let queue = open(&scope, 16).await;
+    queue.enqueue(&[event(Lane::Bulk, 1, 100)]).await.unwrap();
+    assert_eq!(ids(&drain(&queue, Lane::Bulk, 1).await), [100]);
+    for lane in old {
+        let mut came = ids(&drain(&queue, lane, 20).await);
+        came.sort_unstable();
+        assert_eq!(came, (0..20).collect::<Vec<_>>(), "{lane}");
+    }
 }
