@@ -35,6 +35,10 @@ impl Clock for Hands {
 }
 
 impl Hands {
+    fn set(&self, at: Timestamp) {
+        *self.0.lock().unwrap() = at;
+    }
+
     fn advance(&self, by: Duration) {
         let mut now = self.0.lock().unwrap();
         *now = clock::after(*now, by);

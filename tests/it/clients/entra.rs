@@ -1,5 +1,11 @@
 //! Every call to Graph: where a person is, how risky they are, and the pace that Identity Protection wants.
 
+mod credentials;
+mod delta;
+mod groups;
+mod profile;
+mod subscriptions;
+
 use std::time::Duration;
 
 use lockstep::entra::Error;
@@ -9,7 +15,16 @@ use lockstep::retry::WhatNow;
 use lockstep::snapshot::{Directory, Enabled, RiskView};
 use lockstep_twin::{Fault, Hire, Match, PersonId, Times, Vendor};
 
-use super::{object, vendors};
+use super::{Vendors, object, vendors};
+
+/// Requests that went over the wire to Graph: what is inside of a batch went with it.
+fn sent(v: &Vendors) -> usize {
+    v.twin.journal().requests().iter().filter(|it| it.vendor == Vendor::Graph && !it.in_batch).count()
+}
+
+fn group(id: lockstep_twin::GroupId) -> lockstep::event::ObjectId {
+    lockstep::event::ObjectId(id.to_string().parse().unwrap())
+}
 
 #[tokio::test]
 async fn a_person_is_present_disabled_soft_deleted_or_missing() {
