@@ -30,5 +30,6 @@ pub use send::{Answer, SendError, Sender};
 pub use setup::{Latency, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls};
 pub use twin::Twin;
 pub use world::{
-    Account, AccountId, AccountSeed, Hire, Message, Person, PersonId, SignIn, World, WorldGuard,
+    Account, AccountId, AccountSeed, AccountState, Connection, Hire, Mail, MailKind, Message, Person,
+    PersonId, Role, SignIn, Ticket, TicketKind, World, WorldGuard, Write,
 };

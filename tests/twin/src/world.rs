@@ -7,18 +7,28 @@
 mod access;
 mod accounts;
 mod channels;
+mod connections;
 mod guard;
 mod lucene;
+mod notes;
+mod organizations;
 mod people;
 mod register;
+mod roles;
 mod search;
+mod state;
 mod tokens;
 
 pub use access::{DeviceCredential, Grant, RefreshToken, Session, SignIn, TokenSet};
 pub use accounts::{Account, AccountId, AccountSeed, Identity};
 pub use channels::{Message, Posted, Version};
+pub use connections::{Connection, ScimConfiguration, ScimToken};
 pub use guard::WorldGuard;
+pub use notes::{Mail, MailKind, Ticket, TicketKind, Write};
+pub use organizations::{EnabledConnection, Organization};
 pub use people::{Hire, Person, PersonId, Risk};
+pub use roles::Role;
+pub use state::AccountState;
 
 pub(crate) use access::Reach;
 
@@ -27,7 +37,8 @@ pub(crate) use search::Hits;
 pub(crate) use tokens::Refusal;
 
 use crate::setup::Setup;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// An API of the Auth0 tenant with its token lifetimes, as `GET /api/v2/resource-servers` shows it.
@@ -52,6 +63,10 @@ pub struct World {
     by_upn: HashMap<String, PersonId>,
     accounts: register::Register,
     access: access::Holdings,
+    roles: roles::Roles,
+    organizations: organizations::Organizations,
+    connections: connections::Connections,
+    notes: notes::Notes,
     search: search::Index,
     tokens: tokens::Issued,
     channels: channels::Channels,
@@ -69,6 +84,10 @@ impl World {
             by_upn: HashMap::new(),
             accounts: register::Register::default(),
             access: access::Holdings::default(),
+            roles: roles::Roles::default(),
+            organizations: organizations::Organizations::default(),
+            connections: connections::Connections::new(setup),
+            notes: notes::Notes::default(),
             search: search::Index::new(setup.search_lag),
             tokens: tokens::Issued::new(setup),
             channels: channels::Channels::with(&setup.slack_channel),
@@ -109,6 +128,15 @@ fn resource_servers(setup: &Setup) -> Vec<ResourceServer> {
             token_lifetime_for_web: 1_800,
         },
     ]
+}
+
+/// The accounts behind `after`, in order.
+fn behind<'a>(
+    accounts: &'a BTreeSet<AccountId>,
+    after: Option<&str>,
+) -> impl Iterator<Item = &'a AccountId> + use<'a> {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    accounts.range::<str, _>((from, Bound::Unbounded))
 }
 
 /// `2026-03-10T06:01:11.380Z`, the form of every recorded Auth0 and Graph time.

@@ -1,10 +1,13 @@
 //! The twin over HTTP, as its users meet it. `samples` holds its answers against the vendors' own descriptions.
 
 mod auth0;
+mod auth0_samples;
 mod client;
 mod control;
 mod entra;
 mod faults;
+mod organizations;
+mod roles;
 mod samples;
 mod sender;
 mod slack;
