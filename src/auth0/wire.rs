@@ -166,8 +166,9 @@ pub(super) struct Connection {
     pub(super) id: String,
     #[serde(default)]
     pub(super) name: String,
+    /// Absent where the application may read no options.
     #[serde(default)]
-    options: ConnectionOptions,
+    options: Option<ConnectionOptions>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -179,7 +180,8 @@ struct ConnectionOptions {
 impl Connection {
     /// Without the option Auth0 syncs at each login (Auth0, Configure Connection Sync with Auth0).
     pub(super) fn root(&self) -> RootWritable {
-        match self.options.set_user_root_attributes.as_deref() {
+        let Some(options) = &self.options else { return RootWritable::NotTold };
+        match options.set_user_root_attributes.as_deref() {
             None | Some("on_each_login") => RootWritable::No,
             Some("on_first_login" | "never_on_login") => RootWritable::Yes,
             Some(_) => RootWritable::NotTold,

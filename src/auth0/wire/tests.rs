@@ -155,6 +155,43 @@ fn recorded_users_sessions_and_tokens_are_read() {
 }
 
 #[test]
+fn recorded_roles_organizations_and_connections_are_read() {
+    let mut read = 0;
+    for exchange in
+        recorded(&["user-roles-permissions.json", "organizations-members.json", "connections-waad.json"])
+    {
+        let body = exchange["response_body"].clone();
+        let path = exchange["path"].as_str().unwrap();
+        if exchange["method"] != "GET" || exchange["status"] != 200 {
+            continue;
+        }
+        match path.strip_prefix("/api/v2").unwrap().split('/').collect::<Vec<_>>()[1..] {
+            ["roles"] | ["users", _, "roles"] | ["organizations", _, "members", _, "roles"] => {
+                fits::<OffsetPage<Named>>(body);
+            }
+            ["organizations", _] => fits::<Named>(body),
+            ["connections", _] => fits::<Connection>(body),
+            _ => continue,
+        }
+        read += 1;
+    }
+    assert!(read >= 20 || recorded(&["connections-waad.json"]).is_empty(), "only {read} were of use");
+}
+
+#[test]
+fn root_attributes_belong_to_the_connection_unless_it_says_otherwise() {
+    let root = |options: Value| {
+        let connection = json!({"id": "con_1", "name": "contoso-entra", "options": options});
+        serde_json::from_value::<Connection>(connection).unwrap().root()
+    };
+    assert_eq!(root(json!({"client_secret": "x"})), RootWritable::No, "the default is each login");
+    assert_eq!(root(json!({"set_user_root_attributes": "on_each_login"})), RootWritable::No);
+    assert_eq!(root(json!({"set_user_root_attributes": "on_first_login"})), RootWritable::Yes);
+    assert_eq!(root(json!({"set_user_root_attributes": "never_on_login"})), RootWritable::Yes);
+    assert_eq!(root(json!({"set_user_root_attributes": "sometimes"})), RootWritable::NotTold);
+}
+
+#[test]
 fn recorded_errors_are_told_apart() {
     let all = recorded(&["errors.json"]);
     for exchange in &all {

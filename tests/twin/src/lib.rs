@@ -34,6 +34,6 @@ pub use setup::{
 };
 pub use twin::Twin;
 pub use world::{
-    Account, AccountId, AccountSeed, Group, GroupId, Hire, Lag, Message, ObjectId, Person, PersonId, SignIn,
-    World, WorldGuard,
+    Account, AccountId, AccountSeed, AccountState, Connection, Group, GroupId, Hire, Lag, Mail, MailKind,
+    Message, ObjectId, Person, PersonId, Role, SignIn, Ticket, TicketKind, World, WorldGuard, Write,
 };

@@ -37,6 +37,10 @@ impl RateLimit {
     pub const ENTERPRISE: RateLimit = RateLimit { burst: 50, per_second: 16.0 };
     /// Enterprise non-production tenants: 10 burst, 2 per second (same page).
     pub const ENTERPRISE_NON_PRODUCTION: RateLimit = RateLimit { burst: 10, per_second: 2.0 };
+    /// The SCIM endpoint of one connection on the Free plan (same page).
+    pub const SCIM_FREE: RateLimit = RateLimit { burst: 5, per_second: 5.0 };
+    /// The SCIM endpoint of one connection on paid plans (same page).
+    pub const SCIM_PAID: RateLimit = RateLimit { burst: 25, per_second: 25.0 };
 }
 
 /// Fixed ports for the program; tests leave them out and get free ones.
@@ -131,6 +135,12 @@ pub struct Setup {
     pub auth0_scopes: Vec<String>,
     /// Name of the `waad` enterprise connection.
     pub auth0_connection: String,
+    /// Name of the database connection.
+    pub auth0_database: String,
+    /// Token for the SCIM endpoint of the enterprise connection, `tok_<16>.<64 hex>`; it may do everything with users.
+    pub auth0_scim_token: String,
+    /// Limit of the SCIM endpoint for one connection; `None` never throttles.
+    pub scim_rate_limit: Option<RateLimit>,
     pub plan: Plan,
     pub plan_refusal: PlanRefusal,
     /// Tenant-wide Management API limit; `None` never throttles but still sends the headers.
@@ -195,6 +205,9 @@ impl Default for Setup {
             auth0_client_secret: "twin-auth0-secret-000000000000000000000000000000".into(),
             auth0_scopes: owned(AUTH0_SCOPES),
             auth0_connection: "contoso-entra".into(),
+            auth0_database: "Username-Password-Authentication".into(),
+            auth0_scim_token: format!("tok_TwinScimToken001.{}", "0".repeat(64)),
+            scim_rate_limit: None,
             plan: Plan::Enterprise,
             plan_refusal: PlanRefusal::Entitlement,
             rate_limit: None,
@@ -274,6 +287,7 @@ pub fn environment(setup: &Setup, urls: &Urls) -> BTreeMap<String, String> {
         ("AUTH0_CLIENT_SECRET", &setup.auth0_client_secret),
         ("AUTH0_URL", &urls.auth0_url),
         ("AUTH0_CONNECTION", &setup.auth0_connection),
+        ("AUTH0_SCIM_TOKEN", &setup.auth0_scim_token),
         ("GRAPH_CLIENT_STATE", &setup.graph_client_state),
         ("RISK_WEBHOOK_SECRET", &setup.risk_webhook_secret),
         ("AZURE_MONITOR_SECRET", &setup.azure_monitor_secret),
@@ -334,7 +348,7 @@ pub fn environment_with(setup: &Setup, urls: &Urls, login: Login<'_>) -> BTreeMa
 const GRAPH_PERMISSIONS: &[&str] =
     &["User.Read.All", "Group.Read.All", "IdentityRiskyUser.Read.All", "User.RevokeSessions.All"];
 
-/// What Lockstep's containment needs (security blocks of the Management API description).
+/// What Lockstep's containment and directory work need (security blocks of the Management API description).
 const AUTH0_SCOPES: &[&str] = &[
     "read:users",
     "update:users",
@@ -352,6 +366,26 @@ const AUTH0_SCOPES: &[&str] = &[
     "read:resource_servers",
     "read:federated_connections_tokens",
     "delete:federated_connections_tokens",
+    "read:roles",
+    "read:role_members",
+    "create:role_members",
+    "delete:role_members",
+    "read:organizations",
+    "read:organization_members",
+    "create:organization_members",
+    "delete:organization_members",
+    "read:organization_member_roles",
+    "create:organization_member_roles",
+    "delete:organization_member_roles",
+    "read:organization_connections",
+    "read:connections",
+    "update:connections",
+    "read:scim_config",
+    "create:scim_config",
+    "update:scim_config",
+    "create:scim_token",
+    "create:user_tickets",
+    "create:guardian_enrollment_tickets",
 ];
 
 fn owned(words: &[&str]) -> Vec<String> {

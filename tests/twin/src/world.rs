@@ -8,15 +8,20 @@ mod access;
 mod accounts;
 pub mod changes;
 mod channels;
+mod connections;
 mod groups;
 mod guard;
 mod lag;
 mod lucene;
 mod members;
 mod movers;
+mod notes;
+mod organizations;
 mod people;
 mod register;
+mod roles;
 mod search;
+mod state;
 mod subscriptions;
 mod tokens;
 
@@ -24,10 +29,15 @@ pub use access::{DeviceCredential, Grant, RefreshToken, Session, SignIn, TokenSe
 pub use accounts::{Account, AccountId, AccountSeed, Identity};
 pub use changes::{Change, Changed, Moved, Touched};
 pub use channels::{Message, Posted, Version};
+pub use connections::{Connection, ScimConfiguration, ScimToken};
 pub use groups::{Group, GroupId, ObjectId};
 pub use guard::WorldGuard;
 pub use lag::Lag;
+pub use notes::{Mail, MailKind, Ticket, TicketKind, Write};
+pub use organizations::{EnabledConnection, Organization};
 pub use people::{Hire, Person, PersonId, Risk};
+pub use roles::Role;
+pub use state::AccountState;
 pub use subscriptions::Subscription;
 
 pub(crate) use access::Reach;
@@ -39,6 +49,7 @@ pub(crate) use tokens::Refusal;
 
 use crate::setup::Setup;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// An API of the Auth0 tenant with its token lifetimes, as `GET /api/v2/resource-servers` shows it.
@@ -69,6 +80,10 @@ pub struct World {
     extensions: BTreeSet<String>,
     accounts: register::Register,
     access: access::Holdings,
+    roles: roles::Roles,
+    organizations: organizations::Organizations,
+    connections: connections::Connections,
+    notes: notes::Notes,
     search: search::Index,
     tokens: tokens::Issued,
     channels: channels::Channels,
@@ -91,6 +106,10 @@ impl World {
             extensions: BTreeSet::new(),
             accounts: register::Register::default(),
             access: access::Holdings::default(),
+            roles: roles::Roles::default(),
+            organizations: organizations::Organizations::default(),
+            connections: connections::Connections::new(setup),
+            notes: notes::Notes::default(),
             search: search::Index::new(setup.search_lag),
             tokens: tokens::Issued::new(setup),
             channels: channels::Channels::with(&setup.slack_channel),
@@ -131,6 +150,15 @@ fn resource_servers(setup: &Setup) -> Vec<ResourceServer> {
             token_lifetime_for_web: 1_800,
         },
     ]
+}
+
+/// The accounts behind `after`, in order.
+fn behind<'a>(
+    accounts: &'a BTreeSet<AccountId>,
+    after: Option<&str>,
+) -> impl Iterator<Item = &'a AccountId> + use<'a> {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    accounts.range::<str, _>((from, Bound::Unbounded))
 }
 
 /// `2026-03-10T06:01:11.380Z`, the form of every recorded Auth0 and Graph time.

@@ -209,6 +209,8 @@ impl World {
     pub fn delete_account(&mut self, id: &str) {
         self.accounts.remove(id);
         self.access.forget(id);
+        self.roles.forget(id);
+        self.organizations.forget(id);
         self.touched(&AccountId::from(id));
     }
 

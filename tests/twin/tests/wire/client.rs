@@ -83,6 +83,13 @@ impl Client {
         self.send(request.body(body.to_string())).await
     }
 
+    /// Grants scopes that the twin's client does not have by itself, and gets a token that carries them.
+    pub async fn grant(&mut self, scopes: &[&str]) {
+        scopes.iter().for_each(|scope| self.twin.world().grant_auth0_scope(scope));
+        self.auth0_token =
+            self.management_token(&[]).await.json()["access_token"].as_str().unwrap().to_owned();
+    }
+
     pub async fn graph(&self, method: &str, path: &str) -> Got {
         let url = format!("{}/v1.0{path}", self.twin.urls().graph_url);
         self.send(self.request(method, url, &self.graph_token, None)).await

@@ -1,6 +1,7 @@
 //! The twin over HTTP, as its users meet it. `samples` holds its answers against the vendors' own descriptions.
 
 mod auth0;
+mod auth0_samples;
 mod client;
 mod control;
 mod deliveries;
@@ -12,7 +13,9 @@ mod entra;
 mod eventgrid;
 mod faults;
 mod login;
+mod organizations;
 mod receiver;
+mod roles;
 mod samples;
 mod sender;
 mod slack;

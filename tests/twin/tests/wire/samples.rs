@@ -27,8 +27,13 @@ pub struct Description {
 }
 
 impl Description {
-    fn auth0() -> Option<Description> {
-        sample("auth0/openapi-subset.json").map(|document| Description { document })
+    /// Auth0 says "one of" where a page without a `next` is two of the alternatives.
+    pub fn auth0() -> Option<Description> {
+        sample("auth0/openapi-subset.json").map(|mut document| {
+            let text = document.to_string().replace("\"oneOf\":", "\"anyOf\":");
+            document = serde_json::from_str(&text).expect("only a key has changed");
+            Description { document }
+        })
     }
 
     /// OpenAPI 3.0 writes null as `nullable`, which JSON Schema does not know.
@@ -302,7 +307,7 @@ async fn auth0_errors_are_the_recorded_ones() {
 }
 
 /// Status and body are those of the sample.
-fn same(name: &str, got: &Got) {
+pub fn same(name: &str, got: &Got) {
     let recorded = sample(&format!("auth0/errors/{name}.json")).expect("the samples are there");
     assert_eq!(
         (json!(got.status), got.json()),
@@ -416,7 +421,7 @@ async fn users_and_lists_have_the_members_of_the_recorded_ones() {
 }
 
 /// The twin's answer shows every member that the sample has at `pointer`, less those that depend on the tenant.
-async fn members(name: &str, pointer: &str, c: &Client, path: &str, tenant: &[&str]) {
+pub async fn members(name: &str, pointer: &str, c: &Client, path: &str, tenant: &[&str]) {
     let sample = sample(name).expect("the samples are there");
     let got = c.auth0("GET", path, None).await.json();
     let shown = names(got.pointer(pointer).unwrap_or(&Value::Null));

@@ -15,16 +15,28 @@ pub(crate) enum Class {
     WriteUsers,
     DeleteUsers,
     WriteDeviceCredentials,
-    /// Sessions, refresh tokens, grants, APIs and all the rest together.
+    ReadConnections,
+    ReadMembers,
+    WriteMembers,
+    MemberRoles,
+    ListOrganizations,
+    Organization,
+    /// Roles, sessions, refresh tokens, grants, APIs and all the rest together.
     Everything,
 }
 
 /// Burst and refill per minute of each class (Auth0, Rate Limit Configurations: Essentials and Professional).
-const TABLE: [(Class, u32, u32); 5] = [
+const TABLE: [(Class, u32, u32); 11] = [
     (Class::ReadUsers, 40, 500),
     (Class::WriteUsers, 20, 200),
     (Class::DeleteUsers, 20, 200),
     (Class::WriteDeviceCredentials, 5, 100),
+    (Class::ReadConnections, 5, 50),
+    (Class::ReadMembers, 40, 500),
+    (Class::WriteMembers, 20, 200),
+    (Class::MemberRoles, 20, 200),
+    (Class::ListOrganizations, 5, 50),
+    (Class::Organization, 20, 200),
     (Class::Everything, 10, 150),
 ];
 
@@ -81,6 +93,12 @@ fn class(label: &str) -> Class {
         "POST /api/v2/users" | "PATCH /api/v2/users/{id}" => Class::WriteUsers,
         "DELETE /api/v2/users/{id}" => Class::DeleteUsers,
         "DELETE /api/v2/device-credentials/{id}" => Class::WriteDeviceCredentials,
+        "GET /api/v2/connections" | "GET /api/v2/connections/{id}" => Class::ReadConnections,
+        "GET /api/v2/organizations" => Class::ListOrganizations,
+        "GET /api/v2/organizations/{id}" | "GET /api/v2/organizations/name/{name}" => Class::Organization,
+        "GET /api/v2/organizations/{id}/members" => Class::ReadMembers,
+        label if label.ends_with("/organizations/{id}/members") => Class::WriteMembers,
+        label if label.contains("/members/{user_id}/roles") => Class::MemberRoles,
         _ => Class::Everything,
     }
 }

@@ -2,13 +2,16 @@
 //! and the `fields` filter (Auth0, Management API introduction; API description).
 
 use super::super::call::{Call, Reply};
-use super::errors::invalid_query;
+use super::errors::{error, invalid_query};
 use serde_json::{Map, Value, json};
 
 /// Page size when none is asked for (recorded: `limit: 50`).
 const PER_PAGE_DEFAULT: usize = 50;
 /// Largest page in the API description.
 const PER_PAGE_MAX: usize = 100;
+
+/// Offset paging ends here.
+const ROWS_MAX: usize = 1_000;
 
 /// An offset page as asked for.
 pub(super) struct Offset {
@@ -23,6 +26,15 @@ impl Offset {
         Ok(Offset { page: page.unwrap_or(0), per_page: per_page.unwrap_or(PER_PAGE_DEFAULT) })
     }
 
+    /// Like [`Offset::of`], where paging by offset ends at 1000 rows (Auth0, Management API introduction).
+    pub fn capped(call: &Call<'_>) -> Result<Offset, Reply> {
+        let offset = Offset::of(call)?;
+        if offset.start().saturating_add(offset.per_page) > ROWS_MAX {
+            return Err(beyond_the_cap());
+        }
+        Ok(offset)
+    }
+
     pub fn start(&self) -> usize {
         self.page.saturating_mul(self.per_page)
     }
@@ -33,13 +45,70 @@ impl Offset {
             return Reply::json(200, &Value::Array(items));
         }
         let mut body = json!({ "start": self.start(), "limit": self.per_page, "total": total });
-        if key == "users" {
-            // Recorded for users and only there.
+        if call.label() == "GET /api/v2/users" {
+            // Recorded for the search and only there.
             body["length"] = items.len().into();
         }
         body[key] = items.into();
         Reply::json(200, &body)
     }
+}
+
+/// A checkpoint as asked for, by an opaque mark.
+pub(super) struct Checkpoint {
+    pub take: usize,
+    /// The id behind which the page begins.
+    pub from: Option<String>,
+}
+
+impl Checkpoint {
+    /// `None` when the query pages by offset. The SDKs' `per_page` beside `take` is taken without a word (recorded).
+    pub fn of(call: &Call<'_>) -> Result<Option<Checkpoint>, Reply> {
+        if call.query("take").is_none() && call.query("from").is_none() {
+            return Ok(None);
+        }
+        let take = number(call, "take", PER_PAGE_MAX, "Number of results per page. Defaults to 50.")?;
+        let from =
+            match call.query("from") {
+                None => None,
+                Some(mark) => Some(unmarked(mark).ok_or_else(|| {
+                    error(400, "Invalid query string paging options.", Some("invalid_paging"))
+                })?),
+            };
+        Ok(Some(Checkpoint { take: take.unwrap_or(PER_PAGE_DEFAULT).max(1), from }))
+    }
+}
+
+/// Names the last item of a page; opaque to clients, like the recorded ones.
+pub(super) fn mark(id: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id)
+}
+
+fn unmarked(mark: &str) -> Option<String> {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(mark).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// The page that a [`Checkpoint`] asked for.
+pub(super) fn checked(key: &str, items: Vec<Value>, next: Option<String>) -> Reply {
+    let mut body = Map::new();
+    body.insert(key.to_owned(), items.into());
+    if let Some(next) = next {
+        body.insert("next".to_owned(), next.into());
+    }
+    Reply::json(200, &Value::Object(body))
+}
+
+/// Recorded text of the refusal.
+pub(super) fn beyond_the_cap() -> Reply {
+    error(
+        400,
+        "You can only page through the first 1000 records. \
+         See https://auth0.com/docs/users/search/v3/view-search-results-by-page#limitation",
+        Some("invalid_paging"),
+    )
 }
 
 /// A checkpoint page: `take` items after the one named by `from`. `next` is absent on the last page.

@@ -7,16 +7,10 @@ use crate::world::{Account, Hits};
 use serde_json::Value;
 use std::cmp::Ordering;
 
-/// Offset paging ends here (recorded text of the refusal).
-const ROWS_MAX: usize = 1_000;
-
 /// Eventually consistent: what is found is the index's version of a user.
 pub(super) fn list(call: &Call<'_>) -> Answer {
     check_engine(call)?;
-    let offset = Offset::of(call)?;
-    if offset.start().saturating_add(offset.per_page) > ROWS_MAX {
-        return Err(beyond_the_cap());
-    }
+    let offset = Offset::capped(call)?;
     let query = call.query("q").filter(|q| !q.trim().is_empty());
     let mut hits = call.world().search(query).map_err(|refused| {
         call.complain(format!("search outside of what the twin plays: {}", refused.0));
@@ -57,15 +51,6 @@ fn check_engine(call: &Call<'_>) -> Answer {
             Some("invalid_query_string"),
         )),
     }
-}
-
-fn beyond_the_cap() -> Reply {
-    error(
-        400,
-        "You can only page through the first 1000 records. \
-         See https://auth0.com/docs/users/search/v3/view-search-results-by-page#limitation",
-        Some("invalid_paging"),
-    )
 }
 
 fn sort(call: &Call<'_>, hits: &mut Hits) -> Answer {

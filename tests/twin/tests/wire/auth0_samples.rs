@@ -1,0 +1,132 @@
+//! What keeps the directory in step, held against Auth0's API description and recorded answers. Without the material these
+//! tests say so and pass.
+
+use crate::client::{Client, encoded, start};
+use crate::samples::{Description, members, same, sample};
+use lockstep_twin::{AccountId, Hire, Setup};
+use serde_json::{Value, json};
+
+type Request<'a> = (&'a str, &'a str, String, Option<Value>);
+
+/// Adele with a role, in an organization, with a role there.
+struct Scene {
+    c: Client,
+    account: AccountId,
+    role: String,
+    organization: String,
+}
+
+async fn scene() -> Scene {
+    let mut c = start(Setup::default()).await;
+    c.grant(&["create:roles", "update:roles", "delete:roles"]).await;
+    let person = c.twin.world().hire(Hire::named("Adele Vance"));
+    let account = c.twin.world().accounts_of(person)[0].clone();
+    let role = c.twin.world().create_role("Reader");
+    let organization = c.twin.world().create_organization("acme");
+    let connection = c.twin.world().enterprise_connection().id.clone();
+    {
+        let mut world = c.twin.world();
+        world.grant_role(&account, &role);
+        world.enable_connection(&organization, &connection, true);
+        world.join_organization(&organization, &account);
+        world.grant_member_role(&organization, &account, &role);
+    }
+    Scene { c, account, role, organization }
+}
+
+async fn check_all(c: &Client, all: Vec<Request<'_>>) {
+    let Some(description) = Description::auth0() else {
+        return;
+    };
+    for (method, template, path, body) in all {
+        description.check(method, template, &c.auth0(method, &path, body).await);
+    }
+    c.assert_no_complaints();
+}
+
+#[tokio::test]
+async fn roles_and_organizations_satisfy_the_description() {
+    let s = scene().await;
+    let (user, role) = (format!("/users/{}", encoded(&s.account)), format!("/roles/{}", s.role));
+    let organization = format!("/organizations/{}", s.organization);
+    let member = format!("{organization}/members/{}/roles", encoded(&s.account));
+    let roles = Some(json!({"roles": [s.role]}));
+    let users = Some(json!({"members": [&*s.account]}));
+    let all: Vec<Request<'_>> = vec![
+        ("GET", "/roles", "/roles".into(), None),
+        ("GET", "/roles", "/roles?include_totals=true&name_filter=r".into(), None),
+        ("POST", "/roles", "/roles".into(), Some(json!({"name": "Writer"}))),
+        ("POST", "/roles", "/roles".into(), Some(json!({"name": "Writer"}))),
+        ("GET", "/roles/{id}", role.clone(), None),
+        ("GET", "/roles/{id}", "/roles/rol_0000000000000000".into(), None),
+        ("PATCH", "/roles/{id}", role.clone(), Some(json!({"description": "x"}))),
+        ("GET", "/roles/{id}/users", format!("{role}/users"), None),
+        ("GET", "/roles/{id}/users", format!("{role}/users?include_totals=true"), None),
+        ("GET", "/roles/{id}/users", format!("{role}/users?take=1"), None),
+        ("POST", "/roles/{id}/users", format!("{role}/users"), Some(json!({"users": [&*s.account]}))),
+        ("POST", "/roles/{id}/users", format!("{role}/users"), Some(json!({"users": ["auth0|nobody"]}))),
+        ("GET", "/users/{id}/roles", format!("{user}/roles?include_totals=true"), None),
+        ("POST", "/users/{id}/roles", format!("{user}/roles"), roles.clone()),
+        ("DELETE", "/users/{id}/roles", format!("{user}/roles"), roles.clone()),
+        ("GET", "/users/{id}/organizations", format!("{user}/organizations?include_totals=true"), None),
+        ("GET", "/organizations", "/organizations".into(), None),
+        ("GET", "/organizations", "/organizations?take=1".into(), None),
+        ("GET", "/organizations", "/organizations?include_totals=true".into(), None),
+        ("GET", "/organizations/{id}", organization.clone(), None),
+        ("GET", "/organizations/{id}", "/organizations/org_0000000000000000".into(), None),
+        ("GET", "/organizations/name/{name}", "/organizations/name/acme".into(), None),
+        (
+            "GET",
+            "/organizations/{id}/enabled_connections",
+            format!("{organization}/enabled_connections?include_totals=true"),
+            None,
+        ),
+        ("GET", "/organizations/{id}/members", format!("{organization}/members?include_totals=true"), None),
+        ("GET", "/organizations/{id}/members", format!("{organization}/members?take=1&fields=roles"), None),
+        ("GET", "/organizations/{id}/members/{user_id}/roles", member.clone(), None),
+        ("POST", "/organizations/{id}/members/{user_id}/roles", member.clone(), roles.clone()),
+        ("DELETE", "/organizations/{id}/members/{user_id}/roles", member, roles),
+        ("POST", "/organizations/{id}/members", format!("{organization}/members"), users.clone()),
+        ("DELETE", "/organizations/{id}/members", format!("{organization}/members"), users),
+        ("DELETE", "/roles/{id}", role.clone(), None),
+        ("DELETE", "/roles/{id}", role, None),
+    ];
+    check_all(&s.c, all).await;
+}
+
+#[tokio::test]
+async fn roles_and_members_have_what_the_recorded_ones_have() {
+    if sample("auth0/roles/roles-page.json").is_none() {
+        return;
+    }
+    let s = scene().await;
+    s.c.auth0("PATCH", &format!("/roles/{}", s.role), Some(json!({"description": "Reads"}))).await;
+    let user = format!("/users/{}/roles?include_totals=true", encoded(&s.account));
+    let organization = format!("/organizations/{}/members", s.organization);
+    let member_roles = format!("{organization}/{}/roles?include_totals=true", encoded(&s.account));
+    let with_roles = format!("{organization}?fields=user_id,roles&include_totals=true");
+    for (name, path) in [
+        ("auth0/roles/roles-page.json", "/roles?include_totals=true"),
+        ("auth0/roles/user-roles-page.json", &user),
+        ("auth0/organizations/member-roles-page.json", &member_roles),
+    ] {
+        members(name, "", &s.c, path, &[]).await;
+        members(name, "/roles/0", &s.c, path, &[]).await;
+    }
+    members("auth0/organizations/members-page.json", "", &s.c, &with_roles, &[]).await;
+    members("auth0/organizations/members-page.json", "/members/0/roles/0", &s.c, &with_roles, &[]).await;
+    let users = format!("/roles/{}/users?take=1", s.role);
+    members("auth0/roles/role-users-checkpoint-page.json", "/users/0", &s.c, &users, &["picture"]).await;
+}
+
+#[tokio::test]
+async fn refusals_about_roles_are_the_recorded_ones() {
+    if sample("auth0/errors/404-role-no-error-code.json").is_none() {
+        return;
+    }
+    let s = scene().await;
+    same("404-role-no-error-code", &s.c.auth0("GET", "/roles/rol_Gy427JeNTubJSX6a", None).await);
+    let roles: Vec<String> = (0..51).map(|n| s.c.twin.world().create_role(&format!("R{n}"))).collect();
+    let path = format!("/organizations/{}/members/{}/roles", s.organization, encoded(&s.account));
+    same("409-max-member-roles", &s.c.auth0("POST", &path, Some(json!({"roles": roles}))).await);
+}
