@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::observe::ReadBacks;
 use super::{Deps, Settings};
 use crate::auth0;
 use crate::case::Means;
@@ -103,6 +104,8 @@ pub(super) struct Looker {
     hands: Hands,
     /// Held from counting recent containments until the new case is saved, so that the brake is exact.
     opening: Mutex<()>,
+    /// Entra's word for those who only wait for Auth0.
+    read_backs: ReadBacks,
     /// What the tenant's plan allows, learned from refusals.
     means: std::sync::Mutex<Means>,
     /// Looks in a row that failed because a vendor was away.
@@ -121,6 +124,7 @@ impl Looker {
             auth0: deps.auth0.reader(lane),
             hands,
             opening: Mutex::new(()),
+            read_backs: ReadBacks::default(),
             means: std::sync::Mutex::new(Means::RevokeAccess),
             away: AtomicU32::new(0),
             deps: deps.clone(),

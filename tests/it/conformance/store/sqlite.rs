@@ -133,8 +133,10 @@ async fn what_was_stored_by_an_earlier_layout_is_still_read() {
 
     let old = store.open_case(person(1)).await.unwrap().unwrap();
     assert_eq!((old.version, old.state), (2, CaseState::Verified));
+    let causes = old.every_cause();
+    assert_eq!((causes.len(), causes[0].as_of, causes[0].response), (1, old.received_at, old.response));
     store.save_case(save(&next(&old, CaseState::Released))).await.unwrap();
-    assert_eq!(store.last_closed_case(person(1)).await.unwrap().unwrap().version, 3);
+    assert_eq!(store.released_cases(person(1), 1).await.unwrap()[0].version, 3);
     assert_eq!(store.links(person(1)).await.unwrap(), [account("auth0|5f7c"), account("waad|con|3b1f")]);
     assert_eq!(verify(&store).await, Ok(2));
     let notices = store.due_notices(lockstep::clock::Timestamp::MAX, 10).await.unwrap();
