@@ -147,18 +147,51 @@ impl Reason {
     }
 }
 
-/// How far containment goes.
+/// One reason of a case, and how new it is. A case holds one of each kind at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// As it was first told.
+    pub reason: Reason,
+    pub source: Source,
+    /// How far containment goes for it by the policy of its day, before protection and the brake.
+    pub response: Response,
+    /// The instant of its newest evidence: what ends it, or answers it, is not older than this.
+    pub as_of: Timestamp,
+}
+
+impl Cause {
+    /// Whether it keeps a case open, rather than being told only.
+    pub fn holds(&self) -> bool {
+        self.response >= Response::EndSessions
+    }
+
+    pub fn is_same_kind(&self, other: &Cause) -> bool {
+        std::mem::discriminant(&self.reason) == std::mem::discriminant(&other.reason)
+    }
+}
+
+/// Whose word a release is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Releaser {
+    /// A person's word answers every reason.
+    Operator,
+    /// Entra's word answers alerts; the account's state is read afresh each time.
+    Entra,
+}
+
+/// How far containment goes; ordered, the strongest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Response {
-    /// Block, then end sessions and refresh tokens.
-    Contain,
-    /// End sessions and refresh tokens only; sign-in stays possible. What the contain brake falls back to.
-    EndSessions,
-    /// Tell people, touch nothing.
-    Notify,
     /// Count and forget.
     Ignore,
+    /// Tell people, touch nothing.
+    Notify,
+    /// End sessions and refresh tokens only; sign-in stays possible. What the contain brake falls back to.
+    EndSessions,
+    /// Block, then end sessions and refresh tokens.
+    Contain,
 }
 
 impl Response {
@@ -249,6 +282,8 @@ pub enum BlockProgress {
     Theirs,
     /// The account was deleted; nothing is left to contain.
     Gone,
+    /// Protected by policy and found in a case that is open already: left as it is, the others are contained.
+    Protected,
 }
 
 impl AccountProgress {
@@ -264,7 +299,7 @@ impl AccountProgress {
     /// Auth0 has accepted everything that was asked for.
     pub fn is_accepted(&self) -> bool {
         match self.block {
-            BlockProgress::Gone => true,
+            BlockProgress::Gone | BlockProgress::Protected => true,
             BlockProgress::Wanted => false,
             BlockProgress::NotWanted | BlockProgress::Ours | BlockProgress::Theirs => self.ended_by.is_some(),
         }
@@ -281,8 +316,12 @@ pub struct Case {
     /// The display name at the time, for people only.
     pub display_name: Option<String>,
     pub state: CaseState,
+    /// What it was opened for; stays.
     pub reason: Reason,
     pub source: Source,
+    /// Every reason so far, the first included. A case of a former program has none: see [`Case::every_cause`].
+    #[serde(default)]
+    pub causes: Vec<Cause>,
     pub response: Response,
     pub restraint: Option<Restraint>,
     pub accounts: BTreeMap<AccountId, AccountProgress>,
@@ -298,8 +337,18 @@ pub struct Case {
     pub released_at: Option<Timestamp>,
     /// Why it is, or was, released, for people.
     pub released_because: Option<String>,
-    /// The release answers all evidence up to this instant: when Entra cleared the risk, or the operator asked.
+    /// The release answers evidence up to this instant: when Entra cleared the risk, or the operator asked. `None` when
+    /// only the account came back: that says nothing about alerts.
     pub released_as_of: Option<Timestamp>,
+    /// Whose word the release is. `None` in cases of a former program: taken for a person's.
+    #[serde(default)]
+    pub released_by: Option<Releaser>,
+    /// When an end-sessions case was last made to block: then it counts for the brake.
+    #[serde(default)]
+    pub escalated_at: Option<Timestamp>,
+    /// When it had to be contained anew, and when that was accepted: pace, deadline and exposure count from here.
+    #[serde(default)]
+    pub renewed_at: Option<Timestamp>,
     /// The read-back should have succeeded by then; afterwards people are paged and looking goes on.
     pub verify_by: Timestamp,
     /// When the last access token that may have been issued dies; `None` until it was computed.
@@ -309,7 +358,31 @@ pub struct Case {
 impl Case {
     /// Whether the person was deleted in Entra: what follows is a leaver's.
     pub fn is_about_deletion(&self) -> bool {
-        matches!(self.reason, Reason::Deleted)
+        self.every_cause().iter().any(|cause| cause.reason == Reason::Deleted)
+    }
+
+    /// Every reason of the case. A case of a former program has the one that it was opened for.
+    pub fn every_cause(&self) -> Vec<Cause> {
+        if !self.causes.is_empty() {
+            return self.causes.clone();
+        }
+        let (reason, source) = (self.reason.clone(), self.source);
+        let as_of = match &reason {
+            Reason::Risk(evidence) => evidence.seen_at(self.received_at),
+            Reason::Disabled | Reason::Deleted | Reason::Operator { .. } => self.received_at,
+        };
+        let response = match self.restraint {
+            Some(Restraint::ContainBrake) => Response::Contain,
+            Some(Restraint::ObserveMode | Restraint::Protected) | None => self.response,
+        };
+        vec![Cause { reason, source, response, as_of }]
+    }
+
+    /// What it was opened for, and what came to it since, for people.
+    pub fn why(&self) -> String {
+        let first = std::mem::discriminant(&self.reason);
+        let others = self.causes.iter().filter(|cause| std::mem::discriminant(&cause.reason) != first);
+        others.fold(self.reason.sentence(), |why, cause| format!("{why}; also {}", cause.reason.sentence()))
     }
 }
 

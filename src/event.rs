@@ -250,6 +250,14 @@ pub struct RiskEvidence {
     pub detected_at: Option<Timestamp>,
 }
 
+impl RiskEvidence {
+    /// The instant that it speaks of. Nothing is detected after it was received: a clock that runs ahead must not keep a
+    /// person's word from answering it.
+    pub fn seen_at(&self, received_at: Timestamp) -> Timestamp {
+        self.detected_at.map_or(received_at, |detected_at| detected_at.min(received_at))
+    }
+}
+
 /// Why to look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,12 +1,13 @@
 //! What to do about one person: a plain function of what is seen, what should hold, and the time.
 //!
-//! [`plan`] decides in three steps, one file each: what should hold (`stance`), what a containment still needs
-//! (`contain`), what a release still needs (`release`). It leaves apply nothing to decide, and it says what it did
+//! [`plan`] decides in steps, one file each: which reasons there are and which are over (`reasons`), what should hold
+//! (`stance`), what a containment still needs (`contain`), what a release still needs (`release`). It leaves apply nothing to decide, and it says what it did
 //! *not* do. Containing and proving are the same function: looked at again after its actions were applied, a
 //! containment either needs more, or is proven. [`check`] is a second, independent look at every plan.
 
 pub mod check;
 mod contain;
+mod reasons;
 mod release;
 mod stance;
 pub mod sync;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use crate::action::Action;
 use crate::case::Case;
 use crate::clock::Timestamp;
+use crate::event::Event;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
@@ -45,7 +47,7 @@ pub enum Next {
 /// Decides. Same input, same plan.
 pub fn plan(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     let mut plan = follow(stance::decide(snapshot, policy), snapshot, policy, now);
-    if let (Next::Settled, Some(why)) = (plan.next, stance::unheard(snapshot)) {
+    if let (Next::Settled, Some(why)) = (plan.next, reasons::unheard(snapshot)) {
         plan.held.push(why);
         plan.next = Next::WhenGraphAnswers;
     }
@@ -54,17 +56,27 @@ pub fn plan(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
 
 fn follow(stance: stance::Stance, snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     match (&snapshot.case, stance) {
-        (Some(case), stance::Stance::Release { because, as_of }) => {
-            release::continue_release(snapshot, case, because, as_of, now)
+        (Some(case), stance::Stance::Release { release, causes }) => {
+            let case = Case { causes, ..case.clone() };
+            release::continue_release(snapshot, &case, release, now)
         }
-        (Some(case), stance::Stance::Contain(wanted)) => {
-            contain::continue_case(snapshot, &contain::escalate(case, wanted), now)
+        (Some(case), stance::Stance::Continue { causes, held }) => {
+            let case = contain::escalate(case, causes, snapshot, policy, now);
+            let mut plan = contain::continue_case(snapshot, policy, &case, now);
+            plan.held.extend(held);
+            plan
         }
-        (Some(case), _) => contain::continue_case(snapshot, case, now),
-        (None, stance::Stance::Contain(wanted)) => contain::open_case(snapshot, policy, wanted, now),
-        (None, stance::Stance::Release { because, .. }) => Plan::nothing(because),
-        (None, stance::Stance::Leave { why }) => Plan::nothing(why),
+        (None, stance::Stance::Open(called)) => contain::open_case(snapshot, policy, called, now),
+        (_, stance::Stance::Leave { why }) => Plan::nothing(why),
+        (None, stance::Stance::Release { .. } | stance::Stance::Continue { .. })
+        | (Some(_), stance::Stance::Open(_)) => Plan::nothing("a stance about another case".into()),
     }
+}
+
+/// Whether Entra's risk can change what is planned for these events: riskyUsers answers once a second for the whole
+/// tenant, so nobody asks it in vain.
+pub fn risk_can_matter(asks: &[Event], case: Option<&Case>) -> bool {
+    reasons::risk_can_matter(asks, case)
 }
 
 impl Plan {

@@ -10,6 +10,10 @@ use crate::case::{AccountId, Case, CaseId, Means};
 use crate::clock::Timestamp;
 use crate::event::{Event, ObjectId, RiskLevel, RiskState, Subject};
 
+/// Released cases of one person that are remembered against old alerts. One is usual; an alert that comes again after
+/// this many further containments is as old as its evidence says.
+pub const RELEASED_MAX: u32 = 8;
+
 /// Everything [`crate::plan::plan`] may know about one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -24,8 +28,10 @@ pub struct Snapshot {
     pub accounts_seen: AccountsSeen,
     /// The open case of this person, if there is one.
     pub case: Option<Case>,
-    /// The newest case of this person that is not open.
-    pub last_closed: Option<Case>,
+    /// The newest case of this person in which nothing was done on purpose.
+    pub last_not_acted: Option<Case>,
+    /// The newest cases of this person that were released, newest first; at most [`RELEASED_MAX`].
+    pub released: Vec<Case>,
     /// Containments that blocked somebody within the brake's window, this person's own case not counted.
     pub recent_containments: u32,
     /// The longest lifetime of an access token among the tenant's APIs, in seconds; `None` when not read.

@@ -21,11 +21,13 @@ pub trait Store: Send + Sync + 'static {
     async fn case(&self, id: CaseId) -> Result<Option<Case>, Error>;
     /// The one open case of a person.
     async fn open_case(&self, subject: Subject) -> Result<Option<Case>, Error>;
-    /// The newest case of a person that is not open.
-    async fn last_closed_case(&self, subject: Subject) -> Result<Option<Case>, Error>;
+    /// The newest case of a person in which nothing was done.
+    async fn last_not_acted_case(&self, subject: Subject) -> Result<Option<Case>, Error>;
+    /// The released cases of a person, newest first, at most `limit`.
+    async fn released_cases(&self, subject: Subject, limit: u32) -> Result<Vec<Case>, Error>;
     /// Newest first, at most `limit`.
     async fn cases(&self, which: WhichCases, limit: u32) -> Result<Vec<Case>, Error>;
-    /// Cases opened since `since` whose response blocks, other than those of `except`.
+    /// Cases opened or escalated since `since` whose response blocks, other than those of `except`.
     async fn blocking_cases_since(&self, since: Timestamp, except: Subject) -> Result<u32, Error>;
     /// Saves a case with its audit entries and what is owed to people, all or nothing.
     /// [`Error::Conflict`] when the stored version is not `case.version - 1` (a new case has version 1), or when the

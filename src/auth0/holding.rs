@@ -10,9 +10,9 @@ use crate::auth0::call::{Caller, NotFound, Operation, Request, user_path};
 use crate::auth0::wire::{self, Identity};
 use crate::case::AccountId;
 use crate::outbound::http::Answer;
-use crate::policy::sync::RootField;
 use crate::retry::WhatNow;
 use crate::snapshot::Blocked;
+use crate::snapshot::sync::RootField;
 use crate::snapshot::sync::{AccountKind, Holding, RootWritable};
 
 const USER_GET: Operation = Operation { word: "user.get", needs: "read:users", not_found: NotFound::Odd };

@@ -59,7 +59,7 @@ fn list(cases: &[Case]) -> String {
             case.id.to_string(),
             state(case),
             case.display_name.clone().unwrap_or_else(|| case.subject.object.to_string()),
-            case.reason.sentence(),
+            case.why(),
             time(case.opened_at),
             case.verified_at.map(|at| took(case, at)).unwrap_or_default(),
             case.accounts.len().to_string(),

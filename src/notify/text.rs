@@ -162,8 +162,8 @@ fn fields(case: &Case, stage: Stage, now: Timestamp) -> Vec<Field> {
 
 fn why(case: &Case) -> String {
     match case.reason {
-        Reason::Operator { .. } => capital(&case.reason.sentence()),
-        _ => format!("{} (told by {})", capital(&case.reason.sentence()), case.source.word()),
+        Reason::Operator { .. } => capital(&case.why()),
+        _ => format!("{} (told by {})", capital(&case.why()), case.source.word()),
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::stance::Wanted;
+use super::reasons::{self, Called};
 use super::{Next, Plan, read_back_after};
 use crate::action::Action;
 use crate::case::{
-    AccountId, AccountProgress, BlockProgress, Case, CaseId, CaseState, Means, Reason, Response, Restraint,
+    AccountId, AccountProgress, BlockProgress, Case, CaseId, CaseState, Cause, Means, Reason, Response,
+    Restraint,
 };
 use crate::clock::{self, Timestamp};
 use crate::policy::{Mode, Policy};
@@ -19,81 +20,97 @@ const END_ACCESS_AGAIN: Duration = Duration::from_secs(15);
 /// How soon to look again when Auth0 could not be read; the worker waits longer when the vendor says so.
 const UNREAD_AGAIN: Duration = Duration::from_secs(1);
 
-/// A person whom nobody contains yet, and somebody should.
-pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, wanted: Wanted, now: Timestamp) -> Plan {
-    if snapshot.accounts.is_empty() {
-        match &snapshot.accounts_seen {
-            AccountsSeen::All => {
-                return Plan::nothing("the person has no Auth0 account: nothing to contain".into());
-            }
-            AccountsSeen::LinkedOnly(_) | AccountsSeen::Unread(_) => {}
-        }
+/// A person whom nobody contains yet, and somebody should: for the strongest of the reasons, and all of them are kept.
+pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, now: Timestamp) -> Plan {
+    let no_account = || Plan::nothing("the person has no Auth0 account: nothing to contain".into());
+    if snapshot.accounts.is_empty() && snapshot.accounts_seen == AccountsSeen::All {
+        return no_account();
     }
-    let (response, restraint) = restrain(snapshot, policy, &wanted);
-    let acts = matches!(response, Response::Contain | Response::EndSessions)
+    let Some(first) = called.wanted.first() else {
+        return Plan::nothing("nothing calls for containment".into());
+    };
+    let causes = reasons::join(Vec::new(), called.causes());
+    let (response, restraint) = restrain(snapshot, policy, &first.cause);
+    let acts = response >= Response::EndSessions
         && !matches!(restraint, Some(Restraint::ObserveMode | Restraint::Protected));
     if !acts && let Some(held) = told_already(snapshot, restraint, now) {
         return Plan::nothing(held);
     }
     let case = Case {
-        id: CaseId::opened_by(wanted.event),
+        id: CaseId::opened_by(first.event),
         version: 1,
         subject: snapshot.subject,
         display_name: display_name(&snapshot.directory),
         state: if acts { CaseState::Requested } else { CaseState::NotActed },
-        reason: wanted.reason,
-        source: wanted.source,
+        reason: first.cause.reason.clone(),
+        source: first.cause.source,
+        causes,
         response,
         restraint,
         accounts: BTreeMap::new(),
         open: Vec::new(),
-        event: wanted.event,
-        signal_at: wanted.signal_at,
-        received_at: wanted.received_at,
+        event: first.event,
+        signal_at: first.signal_at,
+        received_at: first.received_at,
         opened_at: now,
         accepted_at: None,
         verified_at: None,
         released_at: None,
         released_because: None,
         released_as_of: None,
-        verify_by: clock::after(now, Duration::from_secs(policy.contain.verify_within_seconds)),
+        released_by: None,
+        escalated_at: None,
+        renewed_at: None,
+        verify_by: verify_by(policy, now),
         exposed_until: None,
     };
-    if acts { continue_case(snapshot, &case, now) } else { only_tell(snapshot, case, now) }
+    if acts { continue_case(snapshot, policy, &case, now) } else { only_tell(snapshot, policy, case, now) }
+}
+
+fn verify_by(policy: &Policy, now: Timestamp) -> Timestamp {
+    clock::after(now, Duration::from_secs(policy.contain.verify_within_seconds))
 }
 
 /// How far it goes after protection and the brake. An operator's own request is not braked: a person has decided.
-fn restrain(snapshot: &Snapshot, policy: &Policy, wanted: &Wanted) -> (Response, Option<Restraint>) {
-    let protected = policy.protected.people.contains(&snapshot.subject.object)
-        || snapshot.accounts.keys().any(|account| policy.protected.accounts.contains(account));
-    if protected {
+fn restrain(snapshot: &Snapshot, policy: &Policy, strongest: &Cause) -> (Response, Option<Restraint>) {
+    let protected = |account| is_protected(snapshot, policy, account);
+    if policy.protected.people.contains(&snapshot.subject.object) || snapshot.accounts.keys().any(protected) {
         return (Response::Notify, Some(Restraint::Protected));
     }
     if policy.mode == Mode::Observe {
-        return (wanted.response, Some(Restraint::ObserveMode));
+        return (strongest.response, Some(Restraint::ObserveMode));
     }
-    let by_operator = matches!(wanted.reason, Reason::Operator { .. });
-    let braked = snapshot.recent_containments >= policy.contain.brake.containments;
-    match wanted.response {
-        Response::Contain if braked && !by_operator => (Response::EndSessions, Some(Restraint::ContainBrake)),
+    match strongest.response {
+        Response::Contain if is_braked(snapshot, policy, [strongest]) => {
+            (Response::EndSessions, Some(Restraint::ContainBrake))
+        }
         response => (response, None),
     }
+}
+
+fn is_protected(snapshot: &Snapshot, policy: &Policy, account: &AccountId) -> bool {
+    policy.protected.people.contains(&snapshot.subject.object) || policy.protected.accounts.contains(account)
+}
+
+fn is_braked<'a>(snapshot: &Snapshot, policy: &Policy, causes: impl IntoIterator<Item = &'a Cause>) -> bool {
+    let by_operator = causes.into_iter().any(|cause| matches!(cause.reason, Reason::Operator { .. }));
+    !by_operator && snapshot.recent_containments >= policy.contain.brake.containments
 }
 
 /// People are told once per this long of a person whom nothing was done about, however many alerts come.
 const TELL_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
 fn told_already(snapshot: &Snapshot, restraint: Option<Restraint>, now: Timestamp) -> Option<String> {
-    let last = snapshot.last_closed.as_ref()?;
-    let same = last.state == CaseState::NotActed && last.restraint == restraint;
+    let last = snapshot.last_not_acted.as_ref()?;
+    let same = last.restraint == restraint;
     let fresh = clock::elapsed(last.opened_at, now) < TELL_AGAIN_AFTER;
     (same && fresh).then(|| format!("already told in {}", last.id))
 }
 
 /// Nothing is done; in observe mode, what would have been done is said action by action.
-fn only_tell(snapshot: &Snapshot, mut case: Case, now: Timestamp) -> Plan {
+fn only_tell(snapshot: &Snapshot, policy: &Policy, mut case: Case, now: Timestamp) -> Plan {
     let mut would = Vec::new();
-    continue_accounts(snapshot, &mut case, now, &mut would);
+    continue_accounts(snapshot, policy, &mut case, now, &mut would);
     case.accounts.values_mut().for_each(|account| account.open.clear());
     let mut held: Vec<String> = match case.restraint {
         Some(Restraint::ObserveMode) => would.iter().map(|a| format!("would {}", a.sentence())).collect(),
@@ -103,12 +120,33 @@ fn only_tell(snapshot: &Snapshot, mut case: Case, now: Timestamp) -> Plan {
     Plan { case: Some(case), actions: Vec::new(), held, next: Next::Settled }
 }
 
-/// Somebody wants more than the open case does: an operator locks whom the brake had left able to sign in.
-pub(super) fn escalate(case: &Case, wanted: Wanted) -> Case {
-    let mut case = case.clone();
-    let by_operator = matches!(wanted.reason, Reason::Operator { .. });
-    if by_operator && case.response == Response::EndSessions {
-        (case.response, case.restraint, case.reason) = (Response::Contain, None, wanted.reason);
+/// The case with the reasons that it has now. One that only ends sessions blocks from now on when a reason wants that
+/// and neither policy nor brake is against it. The brake that held it is lifted by a person, or by Entra finding the
+/// account disabled or deleted since; never by an alert.
+pub(super) fn escalate(
+    case: &Case,
+    causes: Vec<Cause>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Timestamp,
+) -> Case {
+    let known = case.every_cause();
+    let wants_block = |cause: &Cause| match (&cause.reason, case.restraint) {
+        _ if cause.response != Response::Contain => false,
+        (Reason::Risk(_), Some(Restraint::ContainBrake)) => false,
+        (Reason::Disabled | Reason::Deleted, Some(Restraint::ContainBrake)) => {
+            !known.iter().any(|known| known.is_same_kind(cause))
+        }
+        _ => true,
+    };
+    let wanted = case.response == Response::EndSessions
+        && policy.mode == Mode::Enforce
+        && causes.iter().any(wants_block);
+    let mut case = Case { causes, ..case.clone() };
+    if wanted && is_braked(snapshot, policy, &case.causes) {
+        case.restraint = Some(Restraint::ContainBrake);
+    } else if wanted {
+        (case.response, case.restraint, case.escalated_at) = (Response::Contain, None, Some(now));
         for progress in case.accounts.values_mut().filter(|p| p.block == BlockProgress::NotWanted) {
             *progress = AccountProgress::wanted(Response::Contain);
         }
@@ -117,52 +155,86 @@ pub(super) fn escalate(case: &Case, wanted: Wanted) -> Case {
 }
 
 /// A case that is open: compare what is seen with what was asked for.
-pub(super) fn continue_case(snapshot: &Snapshot, case: &Case, now: Timestamp) -> Plan {
+pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, now: Timestamp) -> Plan {
+    let was = case;
     let mut case = case.clone();
     let mut actions = Vec::new();
     case.display_name = case.display_name.take().or_else(|| display_name(&snapshot.directory));
     case.open.clear();
-    (case.released_because, case.released_as_of) = (None, None);
-    match &snapshot.accounts_seen {
-        AccountsSeen::All => continue_accounts(snapshot, &mut case, now, &mut actions),
+    (case.released_because, case.released_as_of, case.released_by) = (None, None, None);
+    let unseen = match &snapshot.accounts_seen {
+        AccountsSeen::All => None,
         AccountsSeen::LinkedOnly(why) => {
-            continue_accounts(snapshot, &mut case, now, &mut actions);
-            case.open.push(format!("other accounts of the person could not be searched for: {why}"));
+            Some(format!("other accounts of the person could not be searched for: {why}"))
         }
-        AccountsSeen::Unread(why) => case.open.push(format!("Auth0 could not be read: {why}")),
+        AccountsSeen::Unread(why) => Some(format!("Auth0 could not be read: {why}")),
+    };
+    if !matches!(snapshot.accounts_seen, AccountsSeen::Unread(_)) {
+        continue_accounts(snapshot, policy, &mut case, now, &mut actions);
     }
-    if case.accounts.is_empty() && snapshot.accounts_seen == AccountsSeen::All {
-        case.state = CaseState::NotActed;
-        case.open.push("the person has no Auth0 account: nothing to contain".into());
+    if unseen.is_none()
+        && let Some((why, restraint)) = nothing_to_contain(&case)
+    {
+        (case.state, case.restraint) = (CaseState::NotActed, restraint.or(case.restraint));
+        case.open.push(why);
         return Plan { case: Some(case), actions, held: Vec::new(), next: Next::Settled };
     }
-    advance(snapshot, &mut case, now);
+    case.open.extend(unseen.clone());
+    advance(snapshot, was, &mut case, &actions, now);
+    renew(was, &mut case, &actions, policy, now);
+    say_if_late(&mut case, now);
+    let tried_since = case.renewed_at.max(case.accepted_at).unwrap_or(now);
     let next = match case.state {
-        CaseState::Verified => Next::Settled,
+        CaseState::Verified if unseen.is_none() => Next::Settled,
         _ if matches!(snapshot.accounts_seen, AccountsSeen::Unread(_)) => Next::Again(UNREAD_AGAIN),
-        _ => Next::Again(read_back_after(clock::elapsed(case.accepted_at.unwrap_or(now), now))),
+        _ => Next::Again(read_back_after(clock::elapsed(tried_since, now))),
     };
     Plan { case: Some(case), actions, held: Vec::new(), next }
 }
 
-fn continue_accounts(snapshot: &Snapshot, case: &mut Case, now: Timestamp, actions: &mut Vec<Action>) {
-    for id in snapshot.accounts.keys() {
-        let wanted = AccountProgress::wanted(case.response);
-        case.accounts.entry(id.clone()).or_insert(wanted);
+/// There is no account, or only such as became protected before anything was done to them.
+fn nothing_to_contain(case: &Case) -> Option<(String, Option<Restraint>)> {
+    if case.accounts.is_empty() {
+        return Some(("the person has no Auth0 account: nothing to contain".into(), None));
     }
-    let (id_of_case, reason) = (case.id, case.reason.sentence());
+    let untouched =
+        |account: &AccountProgress| account.block == BlockProgress::Protected && account.ended_by.is_none();
+    let why =
+        || ("every account is protected by policy now: nothing was done".into(), Some(Restraint::Protected));
+    case.accounts.values().all(untouched).then(why)
+}
+
+fn continue_accounts(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    case: &mut Case,
+    now: Timestamp,
+    actions: &mut Vec<Action>,
+) {
+    let wanted = AccountProgress::wanted(case.response);
+    for id in snapshot.accounts.keys() {
+        let progress = case.accounts.entry(id.clone()).or_insert_with(|| wanted.clone());
+        // Gone and back, or protected no longer: it starts from the beginning, with the case's own response.
+        if matches!(progress.block, BlockProgress::Gone | BlockProgress::Protected) {
+            *progress = AccountProgress { ended_by: None, ended_at: None, ..wanted.clone() };
+        }
+    }
+    let (id_of_case, reason, acts) = (case.id, case.reason.sentence(), case.state.is_open());
     for (id, progress) in &mut case.accounts {
         let Some(account) = snapshot.accounts.get(id) else {
             *progress = AccountProgress { block: BlockProgress::Gone, open: Vec::new(), ..progress.clone() };
             continue;
         };
         progress.open.clear();
-        if let Some(block) = next_block(account, progress, id_of_case, &reason) {
-            actions.push(block);
+        let block = next_block(account, progress, id_of_case, &reason);
+        let end = next_end(id, account, progress, snapshot.means, now);
+        let needs = block.is_some() || end.is_some();
+        if acts && needs && is_protected(snapshot, policy, id) {
+            *progress =
+                AccountProgress { block: BlockProgress::Protected, open: Vec::new(), ..progress.clone() };
+            continue;
         }
-        if let Some(end) = next_end(id, account, progress, snapshot.means, now) {
-            actions.push(end);
-        }
+        actions.extend(block.into_iter().chain(end));
     }
 }
 
@@ -229,33 +301,62 @@ fn left_open(access: &Access, means: Means) -> Vec<String> {
     listed.into_iter().filter_map(in_words).collect()
 }
 
-/// Moves the state as far as what is seen allows, and no further.
-fn advance(snapshot: &Snapshot, case: &mut Case, now: Timestamp) {
-    let accepted = case.accounts.values().all(AccountProgress::is_accepted);
-    let proven = accepted && case.open.is_empty() && case.accounts.values().all(|a| a.open.is_empty());
+/// Moves the state as far as what is seen allows, and no further. What is proven stays so while Auth0 cannot be read:
+/// nothing was found that speaks against it.
+fn advance(snapshot: &Snapshot, was: &Case, case: &mut Case, actions: &[Action], now: Timestamp) {
     let any = !case.accounts.is_empty();
-    case.state = match (any && accepted, any && proven) {
+    let accepted = any && case.accounts.values().all(AccountProgress::is_accepted);
+    let clean = accepted && case.accounts.values().all(|account| account.open.is_empty());
+    let proven = clean && (case.open.is_empty() || was.state == CaseState::Verified);
+    case.state = match (accepted, proven) {
         (_, true) => CaseState::Verified,
         (true, false) => CaseState::Accepted,
         (false, false) => CaseState::Requested,
     };
-    if accepted && any {
+    case.verified_at = match case.state {
+        CaseState::Verified => Some(case.verified_at.unwrap_or(now)),
+        _ => None,
+    };
+    if accepted {
         case.accepted_at.get_or_insert(now);
-        if let (None, Some(seconds)) = (case.exposed_until, snapshot.token_lifetime_seconds) {
-            let accepted_at = case.accepted_at.unwrap_or(now);
-            case.exposed_until = Some(clock::after(accepted_at, Duration::from_secs(seconds)));
+        if was.state == CaseState::Requested && case.renewed_at.is_some() {
+            case.renewed_at = Some(now);
         }
+        expose(snapshot, case, actions);
     }
-    match case.state {
-        CaseState::Verified => {
-            case.verified_at.get_or_insert(now);
-        }
-        _ => {
-            case.verified_at = None;
-            if now > case.verify_by {
-                case.open.push(format!("not verified by {:.0}", case.verify_by));
-            }
-        }
+}
+
+/// The last access token that can have been issued lives on from the last end of access that was accepted; computed anew
+/// whenever access is ended anew.
+fn expose(snapshot: &Snapshot, case: &mut Case, actions: &[Action]) {
+    if actions.iter().any(|action| matches!(action, Action::EndAccess { .. })) {
+        case.exposed_until = None;
+        return;
+    }
+    let ended = case.accounts.values().filter_map(|account| account.ended_at).max();
+    let last = ended.max(case.accepted_at).max(case.renewed_at);
+    if let (None, Some(seconds), Some(last)) = (case.exposed_until, snapshot.token_lifetime_seconds, last) {
+        case.exposed_until = Some(clock::after(last, Duration::from_secs(seconds)));
+    }
+}
+
+/// What had been accepted or proven, and is so no longer, begins again: with a new deadline, and read back soon.
+fn renew(was: &Case, case: &mut Case, actions: &[Action], policy: &Policy, now: Timestamp) {
+    let fell_back = match was.state {
+        CaseState::Verified => case.state != CaseState::Verified,
+        CaseState::Accepted => case.state == CaseState::Requested,
+        CaseState::Releasing => true,
+        CaseState::Requested | CaseState::NotActed | CaseState::Released => false,
+    };
+    if fell_back && !actions.is_empty() {
+        (case.renewed_at, case.exposed_until) = (Some(now), None);
+        case.verify_by = verify_by(policy, now);
+    }
+}
+
+fn say_if_late(case: &mut Case, now: Timestamp) {
+    if case.state != CaseState::Verified && now > case.verify_by {
+        case.open.push(format!("not verified by {:.0}", case.verify_by));
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::reasons::Release;
 use super::{Next, Plan};
 use crate::action::Action;
 use crate::case::{Case, CaseState};
@@ -15,17 +16,12 @@ use crate::snapshot::{AccountsSeen, Snapshot};
 const RELEASE_AGAIN: Duration = Duration::from_millis(200);
 
 /// Released when no account carries the stamp of this case any more: read back, like a containment.
-pub(super) fn continue_release(
-    snapshot: &Snapshot,
-    case: &Case,
-    because: String,
-    as_of: Timestamp,
-    now: Timestamp,
-) -> Plan {
+pub(super) fn continue_release(snapshot: &Snapshot, case: &Case, release: Release, now: Timestamp) -> Plan {
     let mut case = Case {
         state: CaseState::Releasing,
-        released_because: Some(because),
-        released_as_of: Some(as_of),
+        released_because: Some(release.because),
+        released_as_of: release.as_of,
+        released_by: Some(release.by),
         open: Vec::new(),
         ..case.clone()
     };

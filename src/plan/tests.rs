@@ -11,6 +11,7 @@ mod histories;
 mod open_case;
 pub(in crate::plan) mod print;
 mod read_back;
+mod reasons;
 mod release;
 mod releasing;
 mod restraint;

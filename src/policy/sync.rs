@@ -15,6 +15,7 @@ use super::Policy;
 use super::groups::GroupRule;
 use super::mapping::Expression;
 use crate::event::ObjectId;
+use crate::snapshot::sync::RootField;
 
 /// `[people]`: who is kept in step. Somebody outside keeps what is there; nothing is taken away for that alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -97,49 +98,6 @@ pub enum Target {
     Root(RootField),
     AppMetadata(String),
     UserMetadata(String),
-}
-
-/// Root attributes of an Auth0 user that Lockstep may own. `email` exists for database accounts only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RootField {
-    Name,
-    GivenName,
-    FamilyName,
-    Nickname,
-    Picture,
-    Email,
-}
-
-impl RootField {
-    pub const ALL: [RootField; 6] = [
-        RootField::Name,
-        RootField::GivenName,
-        RootField::FamilyName,
-        RootField::Nickname,
-        RootField::Picture,
-        RootField::Email,
-    ];
-
-    pub fn word(self) -> &'static str {
-        match self {
-            RootField::Name => "name",
-            RootField::GivenName => "given_name",
-            RootField::FamilyName => "family_name",
-            RootField::Nickname => "nickname",
-            RootField::Picture => "picture",
-            RootField::Email => "email",
-        }
-    }
-
-    /// The most characters that Auth0 takes (Management API v2, `PATCH /users/{id}`).
-    pub fn chars_max(self) -> usize {
-        match self {
-            RootField::GivenName | RootField::FamilyName => 150,
-            RootField::Name | RootField::Nickname => 300,
-            RootField::Picture => 2000,
-            RootField::Email => 254,
-        }
-    }
 }
 
 /// First-level `app_metadata` keys that Auth0 refuses (Auth0, Metadata Field Names and Data Types), and our own.

@@ -12,7 +12,6 @@ use super::{AccountsSeen, Blocked, Directory, Stamp};
 use crate::case::{AccountId, CaseId, Means};
 use crate::clock::Timestamp;
 use crate::event::{ObjectId, Subject};
-use crate::policy::sync::RootField;
 
 /// Everything [`crate::plan::sync::plan`] may know about one person.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +95,49 @@ pub struct Holding {
     pub roles: Option<BTreeSet<RoleId>>,
     /// Organizations that it is a member of, with the roles there; `None` when not read.
     pub organizations: Option<BTreeMap<OrganizationId, BTreeSet<RoleId>>>,
+}
+
+/// Root attributes of an Auth0 user that Lockstep may own. `email` exists for database accounts only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RootField {
+    Name,
+    GivenName,
+    FamilyName,
+    Nickname,
+    Picture,
+    Email,
+}
+
+impl RootField {
+    pub const ALL: [RootField; 6] = [
+        RootField::Name,
+        RootField::GivenName,
+        RootField::FamilyName,
+        RootField::Nickname,
+        RootField::Picture,
+        RootField::Email,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            RootField::Name => "name",
+            RootField::GivenName => "given_name",
+            RootField::FamilyName => "family_name",
+            RootField::Nickname => "nickname",
+            RootField::Picture => "picture",
+            RootField::Email => "email",
+        }
+    }
+
+    /// The most characters that Auth0 takes (Management API v2, `PATCH /users/{id}`).
+    pub fn chars_max(self) -> usize {
+        match self {
+            RootField::GivenName | RootField::FamilyName => 150,
+            RootField::Name | RootField::Nickname => 300,
+            RootField::Picture => 2000,
+            RootField::Email => 254,
+        }
+    }
 }
 
 /// What may be written to an account depends on where it lives.

@@ -92,8 +92,12 @@ impl Store for Sqlite {
         self.read(move |connection| cases::open_of(connection, subject)).await
     }
 
-    async fn last_closed_case(&self, subject: Subject) -> Result<Option<Case>, Error> {
-        self.read(move |connection| cases::last_closed_of(connection, subject)).await
+    async fn last_not_acted_case(&self, subject: Subject) -> Result<Option<Case>, Error> {
+        self.read(move |connection| cases::last_not_acted_of(connection, subject)).await
+    }
+
+    async fn released_cases(&self, subject: Subject, limit: u32) -> Result<Vec<Case>, Error> {
+        self.read(move |connection| cases::released_of(connection, subject, limit)).await
     }
 
     async fn cases(&self, which: WhichCases, limit: u32) -> Result<Vec<Case>, Error> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::observe::ReadBacks;
 use super::picture::Eyes;
 use super::turns::Turns;
 use super::{Deps, Settings};
@@ -110,6 +111,8 @@ pub(super) struct Looker {
     turns: Turns,
     /// Held from counting recent containments until the new case is saved, so that the brake is exact.
     opening: Mutex<()>,
+    /// Entra's word for those who only wait for Auth0.
+    read_backs: ReadBacks,
     /// What the tenant's plan allows, learned from refusals.
     means: std::sync::Mutex<Means>,
     /// Looks in a row that failed because a vendor was away.
@@ -130,6 +133,7 @@ impl Looker {
             hands,
             turns,
             opening: Mutex::new(()),
+            read_backs: ReadBacks::default(),
             means: std::sync::Mutex::new(Means::RevokeAccess),
             away: AtomicU32::new(0),
             deps: deps.clone(),

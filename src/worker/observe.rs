@@ -3,18 +3,20 @@
 //! What cannot be read is said in the snapshot. Trouble that must delay the look is reported beside it, because a
 //! containment acts on what it has: Graph being down never stops one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 
 use super::look::{Looker, Scope, Trouble};
 use crate::auth0;
-use crate::case::{AccountId, BlockProgress, Case, Means, Reason};
+use crate::case::{AccountId, BlockProgress, Case, Means};
 use crate::entra;
-use crate::event::{Event, EventKind, Lane, Subject};
+use crate::event::{Event, EventId, EventKind, Lane, Subject};
+use crate::plan;
 use crate::retry::WhatNow;
-use crate::snapshot::{Account, AccountsSeen, Directory, RiskView, Snapshot};
+use crate::snapshot::{Account, AccountsSeen, Directory, RELEASED_MAX, RiskView, Snapshot};
 use crate::store;
 
 /// How long a containment waits for Graph before it acts on the alert's own evidence.
@@ -34,6 +36,31 @@ pub(super) struct Observed {
 #[derive(Default)]
 pub(super) struct Heard(Option<Entra>);
 
+/// People of whom more is not remembered; more of them waiting for a read-back at once ask Entra again.
+const READ_BACKS_MAX: usize = 10_000;
+
+/// What Entra told of people whose containment waits for its read-back only. The same events come back for that, and ask
+/// Entra nothing again; whatever is news comes as another event.
+#[derive(Default)]
+pub(super) struct ReadBacks(Mutex<HashMap<Subject, (Vec<EventId>, Entra)>>);
+
+impl ReadBacks {
+    /// What was heard for these very events; nothing, when there is another among them.
+    pub(super) fn take(&self, subject: Subject, asks: &[Event]) -> Heard {
+        let kept = self.0.lock().expect("no holder of this lock panics").remove(&subject);
+        let same = kept.filter(|(events, _)| asks.iter().all(|ask| events.contains(&ask.id)));
+        Heard(same.map(|(_, entra)| entra))
+    }
+
+    pub(super) fn keep(&self, subject: Subject, asks: &[Event], heard: Heard) {
+        let Some(entra) = heard.0 else { return };
+        let mut kept = self.0.lock().expect("no holder of this lock panics");
+        if kept.len() < READ_BACKS_MAX {
+            kept.insert(subject, (asks.iter().map(|ask| ask.id).collect(), entra));
+        }
+    }
+}
+
 /// What Auth0 told about the person's accounts.
 struct Accounts {
     found: BTreeMap<AccountId, Account>,
@@ -51,7 +78,8 @@ pub(super) async fn observe(
     heard: &mut Heard,
 ) -> Result<Observed, store::Error> {
     let links = looker.deps.store.links(subject).await?;
-    let last_closed = looker.deps.store.last_closed_case(subject).await?;
+    let last_not_acted = looker.deps.store.last_not_acted_case(subject).await?;
+    let released = looker.deps.store.released_cases(subject, RELEASED_MAX).await?;
     let known: BTreeSet<AccountId> =
         links.into_iter().chain(case.iter().flat_map(|case| case.accounts.keys().cloned())).collect();
     let (entra, accounts, token_lifetime_seconds) = tokio::join!(
@@ -67,7 +95,8 @@ pub(super) async fn observe(
         accounts: accounts.found,
         accounts_seen: accounts.seen,
         case: case.cloned(),
-        last_closed,
+        last_not_acted,
+        released,
         recent_containments: 0,
         token_lifetime_seconds,
         means,
@@ -119,7 +148,7 @@ fn acts_on_evidence(lane: Lane, asks: &[Event]) -> bool {
 }
 
 async fn ask_entra(looker: &Looker, subject: Subject, asks: &[Event], case: Option<&Case>) -> Entra {
-    let wants_risk = looker.lane == Lane::Contain && risk_can_matter(asks, case);
+    let wants_risk = looker.lane == Lane::Contain && plan::risk_can_matter(asks, case);
     let risk = async {
         match wants_risk {
             true => Some(looker.entra.risk(subject.object).await),
@@ -139,18 +168,6 @@ async fn ask_entra(looker: &Looker, subject: Subject, asks: &[Event], case: Opti
     };
     let directory = directory.unwrap_or_else(|error| Directory::Unread(unread(error)));
     Entra { directory, risk, trouble }
-}
-
-/// Risk is read only where it can change the plan: to weigh an alert, and to release.
-fn risk_can_matter(asks: &[Event], case: Option<&Case>) -> bool {
-    let reason = case.map(|case| &case.reason);
-    asks.iter().any(|ask| match (&ask.kind, reason) {
-        (EventKind::RiskReported(_), None) => true,
-        (_, Some(Reason::Operator { .. })) => false,
-        (EventKind::RiskReported(evidence), Some(_)) => evidence.state.is_cleared(),
-        (EventKind::Escalated, Some(_)) => true,
-        _ => false,
-    })
 }
 
 async fn accounts(

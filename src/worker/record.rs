@@ -5,19 +5,21 @@ pub(super) mod sync;
 use crate::action::{Action, Outcome};
 use crate::apply::Applied;
 use crate::audit::{Actor, Entry};
-use crate::case::{Case, CaseState, Reason, Restraint};
+use crate::case::{Case, CaseState, Cause, Reason, Restraint};
 use crate::clock::{self, Timestamp};
 use crate::event::{EventKind, Subject};
-use crate::plan::Plan;
+use crate::plan::{Next, Plan};
 use crate::policy::Policy;
 use crate::snapshot::{Blocked, Snapshot};
 use crate::store::{Owed, Topic};
 use crate::telemetry::{Hop, Metrics};
 
-/// What was decided, before it is done: on record before the first write. A look that only waits decides nothing.
+/// What was decided, before it is done: on record before the first write. A look that only waits decides nothing; one
+/// that ends says what was held back.
 pub(super) fn decided(plan: &Plan, snapshot: &Snapshot, stored: Option<&Case>, now: Timestamp) -> Vec<Entry> {
     let Some(case) = &plan.case else { return Vec::new() };
-    if plan.actions.is_empty() && stored.is_some_and(|stored| stored.state == case.state) {
+    let waits = plan.actions.is_empty() && stored.is_some_and(|stored| stored.state == case.state);
+    if waits && (plan.held.is_empty() || plan.next != Next::Settled) {
         return Vec::new();
     }
     let held = plan.held.iter().map(|why| entry(case, now, "plan.held", why.clone()));
@@ -56,13 +58,28 @@ pub(super) fn changed(before: Option<&Case>, after: &Case, now: Timestamp) -> Op
         CaseState::Releasing => "case.releasing",
         CaseState::Released => "case.released",
     };
-    let because = after.released_because.clone().unwrap_or_else(|| after.reason.sentence());
+    let because = after.released_because.clone().unwrap_or_else(|| after.why());
     Some(Entry {
         actor: actor(after),
         before: was.map(|state| state.word().to_owned()),
         after: Some(after.state.word().to_owned()),
         ..entry(after, now, what, format!("Case {}: {because}", after.state.word()))
     })
+}
+
+/// What came to an open case since: each reason must be over before it is released.
+pub(super) fn reasons_added(before: Option<&Case>, after: &Case, now: Timestamp) -> Vec<Entry> {
+    let Some(before) = before else { return Vec::new() };
+    let known = before.every_cause();
+    let new = after.causes.iter().filter(|cause| !known.iter().any(|known| known.is_same_kind(cause)));
+    let added = |cause: &Cause| Entry {
+        actor: match &cause.reason {
+            Reason::Operator { by, .. } => Actor::Operator(by.clone()),
+            Reason::Risk(_) | Reason::Disabled | Reason::Deleted => Actor::Lockstep,
+        },
+        ..entry(after, now, "case.reason_added", format!("Reason added: {}", cause.reason.sentence()))
+    };
+    new.map(added).collect()
 }
 
 /// Nothing came of a look at somebody without a case; on record when a risk alert or a person asked.
@@ -91,11 +108,18 @@ pub(super) fn left_alone(snapshot: &Snapshot, plan: &Plan, now: Timestamp) -> Ve
 }
 
 /// What people are owed for this version of the case, on every configured channel.
-pub(super) fn owed(channels: &[&'static str], case: &Case, policy: &Policy, now: Timestamp) -> Vec<Owed> {
+pub(super) fn owed(
+    channels: &[&'static str],
+    before: Option<&Case>,
+    case: &Case,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Owed> {
     let topic = Topic::Case(case.id);
     let mut owed: Vec<Owed> =
         channels.iter().map(|c| owe(c, topic.clone(), case.version, None, now)).collect();
-    if case.restraint == Some(Restraint::ContainBrake) && case.version == 1 {
+    let was_braked = before.is_some_and(|before| before.restraint == Some(Restraint::ContainBrake));
+    if case.restraint == Some(Restraint::ContainBrake) && !was_braked {
         let brake = policy.contain.brake;
         let window = now.as_second() / i64::try_from(brake.window_seconds.max(1)).unwrap_or(i64::MAX);
         let text = format!(

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::policy::sync::{RootField, Target};
+use crate::policy::sync::Target;
+
+use crate::snapshot::sync::RootField;
 
 /// Only what is named is in it: `{}` for metadata would empty all of it, while a key set to null is removed alone (Auth0,
 /// Manage Metadata Using the Management API). An address is changed without a mail to it; nothing that may not travel

@@ -13,7 +13,8 @@ use crate::auth0::wire::OUR_KEY;
 use crate::auth0::{Error, scim};
 use crate::case::AccountId;
 use crate::event::ObjectId;
-use crate::policy::sync::{RootField, Target};
+use crate::policy::sync::Target;
+use crate::snapshot::sync::RootField;
 
 const USER_CREATE: Operation = Operation {
     word: "user.create",

@@ -26,6 +26,7 @@ fn words(case: &Case, progress: &AccountProgress) -> String {
 fn block(case: &Case, block: BlockProgress) -> &'static str {
     match (case.state, block) {
         (_, BlockProgress::Gone) => "was deleted in Auth0",
+        (_, BlockProgress::Protected) => "NOT contained: protected by policy, needs two people",
         (CaseState::Released, BlockProgress::Theirs) => "stays blocked, as it was before by somebody else",
         (CaseState::Releasing, BlockProgress::Ours) => "being unblocked",
         (_, BlockProgress::Theirs) => "was blocked before by somebody else and is left so",
@@ -43,7 +44,7 @@ fn block(case: &Case, block: BlockProgress) -> &'static str {
 /// Ending access cannot be undone, so a released case still says that it happened.
 fn access(case: &Case, progress: &AccountProgress) -> Option<String> {
     match (progress.ended_by, progress.block, case.state) {
-        (_, BlockProgress::Gone, _) => None,
+        (_, BlockProgress::Gone | BlockProgress::Protected, _) => None,
         (Some(means), _, CaseState::Releasing | CaseState::Released) => {
             Some(format!("access had been ended by {}", means.word()))
         }

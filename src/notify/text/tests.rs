@@ -48,8 +48,12 @@ fn requested() -> Case {
         accepted_at: None,
         verified_at: None,
         released_at: None,
+        causes: Vec::new(),
         released_because: None,
         released_as_of: None,
+        released_by: None,
+        escalated_at: None,
+        renewed_at: None,
         verify_by: at("08:02:00"),
         exposed_until: None,
     }

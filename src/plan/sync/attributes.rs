@@ -8,7 +8,8 @@ use super::Draft;
 use crate::action::sync::SyncAction;
 use crate::policy::Policy;
 use crate::policy::mapping::Mapped;
-use crate::policy::sync::{RootField, Target};
+use crate::policy::sync::Target;
+use crate::snapshot::sync::RootField;
 use crate::snapshot::sync::{AccountKind, Groups, Holding, RootWritable, SyncSnapshot};
 
 /// The longest metadata value, as JSON (Auth0, Metadata Field Names and Data Types, advises this size).

@@ -262,3 +262,66 @@ fn many_accounts_are_all_contained_and_each_takes_two_writes() {
     let wait = verified.later(Duration::from_secs(3600)).left("auth0|7", nothing_left());
     assert!(wait.plan().actions.is_empty());
 }
+
+#[test]
+fn an_account_that_comes_back_gets_the_response_of_its_case() {
+    let braked = anna().recent_containments(25).alert(RiskLevel::High).verified();
+    let back = braked.without("waad|1").saved().account("waad|1");
+    assert_snapshot!(back.print(), @"
+    requested, end-sessions: risk high, at risk: leakedCredentials
+      restrained: contain brake: only sessions were ended, sign-in is still possible
+      waad|1 block not wanted; open: sessions and refresh tokens not ended yet
+    do: End access of waad|1 by revoke-access
+    next: again in 100ms
+    ");
+}
+
+#[test]
+fn a_protected_account_found_in_an_open_case_is_left_out_and_the_others_are_contained() {
+    let scene = anna().alert(RiskLevel::High).saved().account("auth0|root").protected_account("auth0|root");
+    assert_snapshot!(scene.print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      auth0|root left alone, protected
+      waad|1 block wanted; open: not blocked by this case yet, sessions and refresh tokens not ended yet
+    do: Block waad|1 (risk high, at risk: leakedCredentials)
+    do: End access of waad|1 by revoke-access
+    next: again in 100ms
+    ");
+    assert_snapshot!(scene.verified().print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      auth0|root left alone, protected
+      waad|1 blocked by us, ended by revoke-access
+    next: settled
+    ");
+    let free = scene.verified().policy(|policy| policy.protected.accounts.clear());
+    assert_eq!(blocks(&free.plan()), ["auth0|root"]);
+}
+
+#[test]
+fn an_account_that_becomes_protected_stays_as_it_is() {
+    let contained = anna().account("auth0|2").alert(RiskLevel::High).verified();
+    let kept = contained.clone().protected_account("waad|1");
+    assert_eq!(
+        kept.plan().case.as_ref(),
+        Some(contained.case()),
+        "blocked already, and released like any other"
+    );
+    assert_eq!(kept.answered().operator_releases(case_of_event(1)).plan().actions.len(), 2);
+    let undone = contained.clone().protected_account("waad|1").unblocked_by_somebody("waad|1");
+    assert!(undone.plan().actions.is_empty());
+    let person =
+        contained.protected_person().unblocked_by_somebody("waad|1").unblocked_by_somebody("auth0|2");
+    assert!(person.plan().actions.is_empty());
+}
+
+#[test]
+fn a_case_whose_accounts_are_all_protected_before_anything_was_done_did_nothing() {
+    let scene = anna().alert(RiskLevel::High).saved().protected_account("waad|1");
+    assert_snapshot!(scene.print(), @"
+    not acted, contain: risk high, at risk: leakedCredentials
+      restrained: protected by policy: never acted on without two people
+      waad|1 left alone, protected
+      open: every account is protected by policy now: nothing was done
+    next: settled
+    ");
+}

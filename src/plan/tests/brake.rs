@@ -5,7 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use super::scene::{Scene, person};
-use crate::case::{CaseState, Response, Restraint};
+use crate::case::{Case, CaseState, Response, Restraint};
 use crate::event::{RiskLevel, Source};
 
 fn anna() -> Scene {
@@ -94,14 +94,14 @@ fn an_operator_blocks_whom_the_brake_had_left_able_to_sign_in() {
     let braked = anna().recent_containments(3).alert(RiskLevel::High).verified().answered();
     let asked = braked.later(Duration::from_secs(60)).operator_contains();
     assert_snapshot!(asked.print(), @"
-    requested, contain: asked for by ops@acme: phished
+    requested, contain: risk high, at risk: leakedCredentials; also asked for by ops@acme: phished
       waad|1 block wanted; open: not blocked by this case yet, sessions and refresh tokens not ended yet
-    do: Block waad|1 (asked for by ops@acme: phished)
+    do: Block waad|1 (risk high, at risk: leakedCredentials)
     do: End access of waad|1 by revoke-access
-    next: again in 30s
+    next: again in 100ms
     ");
     assert_snapshot!(asked.verified().print(), @"
-    verified, contain: asked for by ops@acme: phished
+    verified, contain: risk high, at risk: leakedCredentials; also asked for by ops@acme: phished
       waad|1 blocked by us, ended by revoke-access
     next: settled
     ");
@@ -120,5 +120,7 @@ fn an_operator_asking_again_changes_nothing_of_a_full_containment() {
     let contained = anna().alert(RiskLevel::High).verified().answered();
     let plan = contained.clone().operator_contains().plan();
     assert!(plan.actions.is_empty());
-    assert_eq!(plan.case.as_ref(), Some(contained.case()));
+    let case = plan.case.expect("a case");
+    assert_eq!(case.causes.len(), 2, "the request is kept: only a person takes it back");
+    assert_eq!(Case { causes: contained.case().causes.clone(), ..case }, *contained.case());
 }

@@ -51,3 +51,20 @@ fn exposure_counts_while_sessions_are_still_being_deleted() {
 fn an_absurd_lifetime_does_not_overflow() {
     assert!(contained().token_lifetime(u64::MAX).saved().case().exposed_until.is_some());
 }
+
+#[test]
+fn exposure_is_computed_anew_when_access_is_ended_anew() {
+    let scene = contained().left("waad|1", counts(1, 0)).token_lifetime(3_600).saved();
+    let again = scene.later(Duration::from_secs(20)).saved().applied();
+    assert_eq!(again.case().exposed_until, None, "asked for, not accepted yet");
+    assert_eq!(again.saved().case().exposed_until, Some(at("09:00:21")));
+}
+
+#[test]
+fn exposure_counts_from_the_new_block() {
+    let verified = contained().token_lifetime(3_600).saved();
+    let undone = verified.later(Duration::from_secs(600)).unblocked_by_somebody("waad|1");
+    let again = undone.applied().later(Duration::from_secs(1));
+    assert_eq!(again.case().exposed_until, None);
+    assert_eq!(again.saved().case().exposed_until, Some(at("09:10:02")));
+}

@@ -19,7 +19,7 @@ pub(in crate::plan) fn print(plan: &Plan) -> String {
 }
 
 fn print_case(case: &Case) -> Vec<String> {
-    let because = case.released_because.clone().unwrap_or_else(|| case.reason.sentence());
+    let because = case.released_because.clone().unwrap_or_else(|| case.why());
     let mut lines = vec![format!("{}, {}: {because}", case.state.word(), case.response.word())];
     lines.extend(case.restraint.map(|restraint| format!("  restrained: {}", restraint.sentence())));
     for (id, progress) in &case.accounts {
@@ -29,6 +29,7 @@ fn print_case(case: &Case) -> Vec<String> {
             BlockProgress::Ours => "blocked by us",
             BlockProgress::Theirs => "blocked by somebody else",
             BlockProgress::Gone => "gone",
+            BlockProgress::Protected => "left alone, protected",
         };
         let ended = match progress.ended_by {
             Some(means) => format!(", ended by {}", means.word()),

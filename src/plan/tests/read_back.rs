@@ -175,7 +175,7 @@ fn unblocked_by_somebody_it_is_blocked_again_and_proven_again() {
     requested, contain: risk high, at risk: leakedCredentials
       waad|1 block wanted, ended by revoke-access; open: not blocked by this case yet
     do: Block waad|1 (risk high, at risk: leakedCredentials)
-    next: again in 30s
+    next: again in 100ms
     ");
     let redone = undone.applied().saved();
     assert_eq!(redone.case().state, CaseState::Verified);
@@ -190,7 +190,7 @@ fn a_sign_in_between_the_unblock_and_the_new_block_is_ended_too() {
       waad|1 block wanted, ended by revoke-access; open: not blocked by this case yet, 1 sessions, 1 refresh tokens
     do: Block waad|1 (risk high, at risk: leakedCredentials)
     do: End access of waad|1 by revoke-access
-    next: again in 30s
+    next: again in 100ms
     ");
 }
 
@@ -200,4 +200,50 @@ fn a_look_at_a_verified_case_is_settled_and_changes_nothing() {
     let plan = after(&verified, 60_000).plan();
     assert_eq!((plan.actions.len(), plan.next), (0, Next::Settled));
     assert_eq!(plan.case.as_ref(), Some(verified.case()));
+}
+
+#[test]
+fn contained_anew_it_gets_a_deadline_and_a_pace_of_its_own() {
+    let undone =
+        after(&ended().saved(), 3_600_000).unblocked_by_somebody("waad|1").left("waad|1", counts(1, 0));
+    let again = undone.applied().left("waad|1", counts(1, 0));
+    assert_eq!(again.case().verify_by, crate::clock::after(undone.now, Duration::from_secs(120)));
+    let open = after(&again, 200).saved();
+    assert_eq!(open.case().state, CaseState::Accepted);
+    let again_after = |millis| after(&open, millis).plan().next;
+    assert_eq!(again_after(0), Next::Again(Duration::from_millis(100)));
+    assert_eq!(again_after(4_000), Next::Again(Duration::from_secs(2)));
+    assert_eq!(open.case().open, Vec::<String>::new(), "it is not late");
+}
+
+#[test]
+fn a_block_that_fails_again_and_again_does_not_put_off_its_deadline() {
+    let undone = after(&ended().saved(), 60_000).unblocked_by_somebody("waad|1").saved();
+    let deadline = undone.case().verify_by;
+    let late = after(&undone, 121_000).saved();
+    assert_eq!(late.case().verify_by, deadline);
+    assert!(
+        late.case().open.iter().any(|open| open.starts_with("not verified by")),
+        "{:?}",
+        late.case().open
+    );
+}
+
+#[test]
+fn what_is_verified_stays_so_while_auth0_cannot_be_read_and_says_so() {
+    let verified = ended().saved();
+    let unread = after(&verified, 60_000).auth0_unread();
+    assert_snapshot!(unread.print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by us, ended by revoke-access
+      open: Auth0 could not be read: Auth0 answered 503
+    next: again in 1s
+    ");
+    let unsearched = after(&verified, 60_000).linked_only();
+    assert_eq!(unsearched.saved().case().state, CaseState::Verified);
+    assert_ne!(unsearched.plan().next, Next::Settled);
+    let read = after(&verified, 61_000).saved();
+    assert_eq!((read.case().verified_at, read.case().open.len()), (verified.case().verified_at, 0));
+    let undone = unsearched.unblocked_by_somebody("waad|1").saved();
+    assert_eq!(undone.case().state, CaseState::Requested, "what was found speaks against it");
 }

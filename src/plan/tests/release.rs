@@ -34,7 +34,7 @@ pub(super) fn releases(scene: &Scene) -> bool {
 }
 
 pub(super) fn released(scene: Scene) -> Case {
-    scene.applied().saved().snapshot.last_closed.expect("a closed case")
+    scene.applied().saved().snapshot.released.remove(0)
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_release_waits_until_auth0_is_read_in_full() {
 fn a_release_that_waited_for_auth0_leaves_nothing_open() {
     let waited = contained().operator_releases(case_of_event(1)).linked_only().saved();
     let released = waited.auth0_read().applied().saved();
-    assert_eq!(released.snapshot.last_closed.expect("a closed case").open, Vec::<String>::new());
+    assert_eq!(released.snapshot.released[0].open, Vec::<String>::new());
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_release_answers_what_was_known_when_it_was_asked_for_and_no_more() {
     // Asked for at 08:01:00.1, done a minute later.
     let asked = contained().operator_releases(case_of_event(1));
     let over = asked.saved().later(MINUTE).applied().saved().answered();
-    assert_eq!(over.snapshot.last_closed.as_ref().and_then(|case| case.released_at), Some(at("08:02:00.1")));
+    assert_eq!(over.snapshot.released[0].released_at, Some(at("08:02:00.1")));
     let detected = |time| {
         let told = evidence(RiskLevel::High, RiskState::AtRisk, at(time));
         over.clone().ask(Source::Risk, EventKind::RiskReported(told)).plan().case
@@ -127,5 +127,6 @@ fn an_alert_older_than_the_release_leaves_alone_and_a_newer_one_contains() {
 #[test]
 fn an_operator_may_contain_right_after_a_release() {
     let over = contained().operator_releases(case_of_event(1)).applied().saved().answered();
-    assert_eq!(over.operator_contains().plan().actions.len(), 4);
+    assert_eq!(over.clone().operator_contains().plan().case, None, "asked for when the release was");
+    assert_eq!(over.later(Duration::from_millis(1)).operator_contains().plan().actions.len(), 4);
 }

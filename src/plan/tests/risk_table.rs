@@ -56,6 +56,12 @@ fn calls(level: RiskLevel, state: RiskState, threshold: RiskLevel) -> bool {
         || (high_enough && (state == RiskState::AtRisk || state == RiskState::Unknown))
 }
 
+/// The alert itself says that it is over, and Entra's "at risk" is no newer.
+fn lags(told: RiskState, risk: &Risk) -> bool {
+    let over = [RiskState::ConfirmedSafe, RiskState::Remediated, RiskState::Dismissed].contains(&told);
+    over && risk.updated_at.is_some_and(|updated_at| updated_at <= at("07:59:55"))
+}
+
 fn should_contain(scene: &Scene, level: RiskLevel, state: RiskState, threshold: RiskLevel) -> bool {
     let gone = match &scene.snapshot.directory {
         Directory::Present(person) => person.enabled == Enabled::No,
@@ -68,7 +74,7 @@ fn should_contain(scene: &Scene, level: RiskLevel, state: RiskState, threshold: 
             let over = risk.updated_at.is_some_and(|updated_at| updated_at >= at("07:59:55"));
             by_alert && !over
         }
-        RiskView::Known(risk) => by_alert || calls(risk.level, risk.state, threshold),
+        RiskView::Known(risk) => by_alert || (calls(risk.level, risk.state, threshold) && !lags(state, risk)),
         RiskView::NotListed | RiskView::Unread(_) => by_alert,
     };
     gone || by_risk

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::print::print;
 use crate::action::Action;
-use crate::case::{AccountId, Case, CaseId, Means, Response};
+use crate::case::{AccountId, Case, CaseId, CaseState, Means, Response};
 use crate::clock::{self, Timestamp};
 use crate::event::{
     About, Event, EventId, EventKind, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject, TenantId,
@@ -39,7 +39,8 @@ pub(in crate::plan) fn person(name: &str) -> Scene {
         accounts: BTreeMap::new(),
         accounts_seen: AccountsSeen::All,
         case: None,
-        last_closed: None,
+        last_not_acted: None,
+        released: Vec::new(),
         recent_containments: 0,
         token_lifetime_seconds: None,
         means: Means::RevokeAccess,
@@ -103,8 +104,9 @@ impl Scene {
 
     pub fn ask_received_at(mut self, source: Source, kind: EventKind, received_at: Timestamp) -> Scene {
         let before = self.snapshot.asks.iter().map(|ask| ask.id.0.as_u128()).max();
-        let opened =
-            self.snapshot.case.iter().chain(&self.snapshot.last_closed).map(|c| c.event.0.as_u128()).max();
+        let snapshot = &self.snapshot;
+        let cases = snapshot.case.iter().chain(&snapshot.last_not_acted).chain(&snapshot.released);
+        let opened = cases.map(|case| case.event.0.as_u128()).max();
         let number = before.max(opened).unwrap_or(0) + 1;
         let about = About::Person(self.snapshot.subject);
         let id = EventId(Uuid::from_u128(number));
@@ -344,7 +346,11 @@ impl Scene {
         let mut scene = self.clone();
         match self.plan().case {
             Some(case) if case.state.is_open() => scene.snapshot.case = Some(case),
-            Some(case) => (scene.snapshot.case, scene.snapshot.last_closed) = (None, Some(case)),
+            Some(case) if case.state == CaseState::Released => {
+                scene.snapshot.case = None;
+                scene.snapshot.released.insert(0, case);
+            }
+            Some(case) => (scene.snapshot.case, scene.snapshot.last_not_acted) = (None, Some(case)),
             None => {}
         }
         scene

@@ -11,7 +11,7 @@ use super::histories::config;
 use super::scene::{evidence, person};
 use super::work::Worker;
 use super::world::{BlockedBy, Listing, Tenant, World};
-use crate::case::{Means, Reason};
+use crate::case::{Cause, Means, Reason};
 use crate::event::{EventKind, RiskLevel, RiskState, Source};
 use crate::snapshot::{Directory, Enabled, Risk, RiskView};
 
@@ -99,7 +99,8 @@ fn nothing_holds(world: &World, worker: &Worker) -> bool {
         RiskView::Known(risk) => risk.state.is_cleared(),
         RiskView::NotListed | RiskView::Unread(_) => true,
     };
-    let by_operator = worker.open_case().is_some_and(|case| matches!(case.reason, Reason::Operator { .. }));
+    let by_operator = |cause: &Cause| matches!(cause.reason, Reason::Operator { .. });
+    let by_operator = worker.open_case().is_some_and(|case| case.causes.iter().any(by_operator));
     enabled && safe && !by_operator
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::world::{Auth0, Graph, World};
 use crate::action::{Action, Outcome};
-use crate::case::{AccountId, BlockProgress, Case, CaseId, Means, Response};
+use crate::case::{AccountId, BlockProgress, Case, CaseId, CaseState, Means, Response};
 use crate::event::{About, Event, EventId, EventKind, Source};
 use crate::plan::{Next, Plan, check, plan};
 use crate::snapshot::{Blocked, Directory, RiskView, Snapshot};
@@ -27,6 +27,9 @@ pub(super) struct Worker {
     pub told: Vec<Event>,
     pub cases: BTreeMap<CaseId, Case>,
     pub last_closed: Option<CaseId>,
+    last_not_acted: Option<CaseId>,
+    /// Newest first.
+    released: Vec<CaseId>,
     links: BTreeSet<AccountId>,
     means: Means,
     in_hand: Option<Look>,
@@ -59,13 +62,17 @@ impl Worker {
             told: Vec::new(),
             cases: BTreeMap::new(),
             last_closed: None,
+            last_not_acted: None,
+            released: Vec::new(),
             links: BTreeSet::new(),
             means: Means::RevokeAccess,
             in_hand: None,
         }
     }
 
-    pub fn tell(&mut self, world: &World, source: Source, kind: EventKind) {
+    /// No two events arrive at the same instant.
+    pub fn tell(&mut self, world: &mut World, source: Source, kind: EventKind) {
+        world.wait(Duration::from_millis(1));
         let id = EventId(Uuid::from_u128(1 + self.told.len() as u128));
         let about = About::Person(world.scene.snapshot.subject);
         let event = Event { id, source, about, kind, signal_at: None, received_at: world.now };
@@ -144,7 +151,8 @@ impl Worker {
             directory,
             risk,
             case: look.case.clone(),
-            last_closed: self.last_closed.map(|id| self.cases[&id].clone()),
+            last_not_acted: self.last_not_acted.map(|id| self.cases[&id].clone()),
+            released: self.released.iter().map(|id| self.cases[id].clone()).collect(),
             means: self.means,
             ..world.observe(&known, &ended)
         }
@@ -157,6 +165,11 @@ impl Worker {
         }
         if !case.state.is_open() {
             self.last_closed = Some(case.id);
+        }
+        match case.state {
+            CaseState::Released => self.released.insert(0, case.id),
+            CaseState::NotActed => self.last_not_acted = Some(case.id),
+            _ => {}
         }
         self.links.extend(snapshot.accounts.keys().cloned());
         self.cases.insert(case.id, case.clone());

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Transaction, params};
 
-use crate::case::{Case, CaseId, Response, Restraint};
+use crate::case::{Case, CaseId, CaseState, Response, Restraint};
 use crate::clock::Timestamp;
 use crate::event::Subject;
 use crate::store::{Error, WhichCases};
@@ -17,12 +17,22 @@ pub(super) fn open_of(connection: &Connection, subject: Subject) -> Result<Optio
     one(connection, "SELECT id, body FROM cases WHERE subject = ?1 AND is_open = 1", [subject.to_string()])
 }
 
-pub(super) fn last_closed_of(connection: &Connection, subject: Subject) -> Result<Option<Case>, Error> {
-    one(
-        connection,
-        "SELECT id, body FROM cases WHERE subject = ?1 AND is_open = 0 ORDER BY opened_at DESC, id DESC LIMIT 1",
-        [subject.to_string()],
-    )
+pub(super) fn last_not_acted_of(connection: &Connection, subject: Subject) -> Result<Option<Case>, Error> {
+    Ok(closed_of(connection, subject, CaseState::NotActed, 1)?.pop())
+}
+
+pub(super) fn released_of(connection: &Connection, subject: Subject, limit: u32) -> Result<Vec<Case>, Error> {
+    closed_of(connection, subject, CaseState::Released, limit)
+}
+
+fn closed_of(
+    connection: &Connection,
+    subject: Subject,
+    state: CaseState,
+    limit: u32,
+) -> Result<Vec<Case>, Error> {
+    let sql = "SELECT id, body FROM cases WHERE subject = ?1 AND state = ?2 ORDER BY opened_at DESC, id DESC LIMIT ?3";
+    many(connection, sql, params![subject.to_string(), state.word(), limit])
 }
 
 pub(super) fn newest(connection: &Connection, which: WhichCases, limit: u32) -> Result<Vec<Case>, Error> {
@@ -32,13 +42,7 @@ pub(super) fn newest(connection: &Connection, which: WhichCases, limit: u32) -> 
         }
         WhichCases::All => "SELECT id, body FROM cases ORDER BY opened_at DESC, id DESC LIMIT ?1",
     };
-    let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query([limit])?;
-    let mut cases = Vec::new();
-    while let Some(row) = rows.next()? {
-        cases.push(read(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);
-    }
-    Ok(cases)
+    many(connection, sql, [limit])
 }
 
 pub(super) fn blocking_since(
@@ -72,7 +76,8 @@ pub(super) fn put(transaction: &Transaction<'_>, case: &Case) -> Result<(), Erro
         case.state.word(),
         case.state.is_open(),
         blocks(case),
-        micros(case.opened_at),
+        // An escalated case blocks since then: the brake counts by this column, and the newest come first by it.
+        micros(case.escalated_at.unwrap_or(case.opened_at)),
         serde_json::to_string(case).map_err(|error| Error::Unreadable(error.to_string()))?,
     ]);
     match written {
@@ -92,6 +97,16 @@ fn blocks(case: &Case) -> bool {
         None => false,
     };
     case.response == Response::Contain && !restrained
+}
+
+fn many(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<Case>, Error> {
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(params)?;
+    let mut cases = Vec::new();
+    while let Some(row) = rows.next()? {
+        cases.push(read(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);
+    }
+    Ok(cases)
 }
 
 fn one(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<Case>, Error> {

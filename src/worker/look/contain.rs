@@ -12,7 +12,7 @@ use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
 use crate::action::{Action, Outcome};
 use crate::apply::{self, Applied};
 use crate::audit::Entry;
-use crate::case::{AccountId, Case, CaseId};
+use crate::case::{AccountId, Case, CaseId, CaseState, Response};
 use crate::clock::{self, Timestamp};
 use crate::event::{Event, EventKind, Subject};
 use crate::plan::check::{self, Checked};
@@ -74,7 +74,7 @@ impl<'a> Rounds<'a> {
         }
         let stored = looker.deps.store.open_case(subject).await?;
         let case = stored.clone();
-        let heard = Heard::default();
+        let heard = looker.read_backs.take(subject, &asks);
         Ok(Some(Rounds {
             looker,
             subject,
@@ -92,11 +92,20 @@ impl<'a> Rounds<'a> {
         for _ in 0..ROUNDS_MAX {
             match self.round().await {
                 Ok(Round::ReadBack) => {}
-                Ok(Round::Ended(verdict)) | Err(verdict) => return verdict,
+                Ok(Round::Ended(verdict)) | Err(verdict) => return self.remember(verdict),
             }
         }
         let why = format!("not settled after {ROUNDS_MAX} rounds");
         self.looker.later(&Trouble { why, now: WhatNow::BackOff, scope: Scope::Person })
+    }
+
+    /// Every write was accepted and only Auth0 can tell more: when these events come back, Entra is not asked again.
+    fn remember(self, verdict: Verdict) -> Verdict {
+        let waits = self.case.as_ref().is_some_and(|case| case.state == CaseState::Accepted);
+        if waits && matches!(verdict, Verdict::Later { .. }) {
+            self.looker.read_backs.keep(self.subject, &self.asks, self.heard);
+        }
+        verdict
     }
 
     async fn round(&mut self) -> Result<Round, Verdict> {
@@ -121,17 +130,17 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Plans, and writes the case and the decision down before anything is done. Opening a case counts what the brake
-    /// counts and saves under one lock, so that the brake is exact.
+    /// Plans, and writes the case and the decision down before anything is done. A case that may begin to block is counted
+    /// against the brake and saved under one lock, so that the brake is exact.
     async fn plan_and_save(
         &mut self,
         mut snapshot: Snapshot,
         policy: &Policy,
     ) -> Result<(Plan, Checked), Verdict> {
         let looker = self.looker;
-        let turn = match snapshot.case {
-            None => Some(looker.opening.lock().await),
-            Some(_) => None,
+        let turn = match &snapshot.case {
+            Some(case) if case.response == Response::Contain => None,
+            Some(_) | None => Some(looker.opening.lock().await),
         };
         let now = looker.deps.clock.now();
         if turn.is_some() {
@@ -185,14 +194,16 @@ impl<'a> Rounds<'a> {
         let deps = &self.looker.deps;
         let stored = self.stored.as_ref();
         case.version = stored.map_or(1, |stored| stored.version + 1);
-        let news = stored.is_none_or(|stored| !same_but_version(stored, &case));
+        let changed = stored.is_none_or(|stored| !same_but_version(stored, &case));
+        let news = stored.is_none_or(|stored| !same_for_people(stored, &case));
         let mut audit = std::mem::take(&mut self.unwritten);
         audit.extend(record::changed(stored, &case, now));
+        audit.extend(record::reasons_added(stored, &case, now));
         audit.extend(decided);
-        if audit.is_empty() && !news {
+        if audit.is_empty() && !changed {
             return Ok(());
         }
-        let owed = if news { record::owed(&deps.channels, &case, policy, now) } else { Vec::new() };
+        let owed = if news { record::owed(&deps.channels, stored, &case, policy, now) } else { Vec::new() };
         let save = SaveCase { owed, links, case: case.clone(), audit: audit.clone() };
         match deps.store.save_case(save).await {
             Ok(()) => {
@@ -330,4 +341,10 @@ fn strongest(mut asks: Vec<Event>) -> Vec<Event> {
 
 fn same_but_version(stored: &Case, case: &Case) -> bool {
     Case { version: stored.version, ..case.clone() } == *stored
+}
+
+/// Nothing that people read has changed: how new the evidence of a known reason is, they are not told.
+fn same_for_people(stored: &Case, case: &Case) -> bool {
+    let causes = stored.causes.clone();
+    stored.why() == case.why() && same_but_version(stored, &Case { causes, ..case.clone() })
 }

@@ -6,8 +6,9 @@ use lockstep::action::sync::{NewAccount, Way};
 use lockstep::auth0::Error;
 use lockstep::case::Means;
 use lockstep::event::ObjectId;
-use lockstep::policy::sync::{RootField, Target};
+use lockstep::policy::sync::Target;
 use lockstep::retry::WhatNow;
+use lockstep::snapshot::sync::RootField;
 use lockstep::snapshot::sync::{AccountKind, OrganizationId, RoleId};
 use serde_json::{Value, json};
 

@@ -65,8 +65,12 @@ pub fn case(number: u128, state: CaseState) -> Case {
         accepted_at: Some(at("08:00:02")),
         verified_at: verified.then(|| at("08:00:03")),
         released_at: (state == CaseState::Released).then(|| at("09:00:00")),
+        causes: Vec::new(),
         released_because: None,
         released_as_of: None,
+        released_by: None,
+        escalated_at: None,
+        renewed_at: None,
         verify_by: at("08:02:01"),
         exposed_until: Some(at("10:00:00")),
     }

@@ -65,8 +65,12 @@ async fn stored_case(world: &World, state: CaseState) -> Case {
         accepted_at: None,
         verified_at: None,
         released_at: None,
+        causes: Vec::new(),
         released_because: None,
         released_as_of: None,
+        released_by: None,
+        escalated_at: None,
+        renewed_at: None,
         verify_by: now,
         exposed_until: None,
     };

@@ -249,8 +249,12 @@ pub fn requested(n: u128, now: Timestamp) -> Case {
         accepted_at: None,
         verified_at: None,
         released_at: None,
+        causes: Vec::new(),
         released_because: None,
         released_as_of: None,
+        released_by: None,
+        escalated_at: None,
+        renewed_at: None,
         verify_by: clock::after(now, Duration::from_secs(120)),
         exposed_until: None,
     }

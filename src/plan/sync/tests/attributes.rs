@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::scene::{account, adele};
-use crate::policy::sync::RootField;
+use crate::snapshot::sync::RootField;
 use crate::snapshot::sync::{AccountKind, RootWritable};
 
 #[test]

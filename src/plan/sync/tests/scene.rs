@@ -180,7 +180,8 @@ impl Scene {
     }
 
     fn apply(&mut self, action: SyncAction) {
-        use crate::policy::sync::{RootField, Target};
+        use crate::policy::sync::Target;
+        use crate::snapshot::sync::RootField;
         let remembered = &mut self.snapshot.remembered;
         if let SyncAction::Provision(new) = &action {
             let id = match &new.way {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep::clock::Timestamp;
 use lockstep::event::{ObjectId, Subject};
-use lockstep::snapshot::sync::{OrganizationId, Proven, Remembered, RoleId};
+use lockstep::snapshot::sync::{Mail, OrganizationId, Proven, Remembered, RoleId};
 use lockstep::store::{Owed, SavePerson, Store, Topic};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -21,8 +21,8 @@ fn whole(n: u128) -> Remembered {
     };
     Remembered {
         proven: BTreeMap::from([(account("waad|con|3b1f"), proven), (account("auth0|1"), Proven::default())]),
-        gone_since: Some(morning()),
-        enrolment_mailed_at: Some(at("2026-03-02T08:00:00.000000001Z")),
+        password_mail: Mail::Owed,
+        enrolment_mail: Mail::Sent,
         look_at: Some(at("2026-03-05T08:00:00Z")),
         seen_whole_at: Some(at("2026-03-02T07:59:59.999999999Z")),
         findings: BTreeSet::from(["the role \"rol_9\" is not managed \u{2713}".into()]),

@@ -101,21 +101,30 @@ pub(super) async fn cases_are_listed_newest_first(bench: &Bench) {
     assert_eq!(listed(WhichCases::Open, 10).await, [case(3).id, case(1).id]);
 }
 
-pub(super) async fn the_newest_closed_case_of_a_person_is_found(bench: &Bench) {
+pub(super) async fn the_closed_cases_of_a_person_are_found_by_how_they_ended(bench: &Bench) {
     let store = bench.open().await;
-    assert_eq!(store.last_closed_case(person(1)).await.unwrap(), None);
+    assert_eq!(store.last_not_acted_case(person(1)).await.unwrap(), None);
+    assert_eq!(store.released_cases(person(1), 8).await.unwrap(), []);
     let closed = |n, state, day| Case {
         subject: person(1),
         state,
         opened_at: at(&format!("2026-03-0{day}T08:00:00Z")),
         ..case(n)
     };
-    let newest = closed(2, CaseState::NotActed, 3);
-    store.save_case(save(&newest)).await.unwrap();
-    store.save_case(save(&closed(1, CaseState::Released, 2))).await.unwrap();
-    store.save_case(save(&closed(3, CaseState::Verified, 4))).await.unwrap();
-    store.save_case(save(&Case { subject: person(9), ..closed(4, CaseState::Released, 5) })).await.unwrap();
-    assert_eq!(store.last_closed_case(person(1)).await.unwrap(), Some(newest));
+    let (first, second) = (closed(1, CaseState::Released, 2), closed(4, CaseState::Released, 4));
+    let told = closed(3, CaseState::NotActed, 5);
+    let others = [
+        closed(2, CaseState::NotActed, 3),
+        closed(5, CaseState::Verified, 6),
+        Case { subject: person(9), ..closed(6, CaseState::Released, 7) },
+        Case { subject: person(9), ..closed(7, CaseState::NotActed, 7) },
+    ];
+    for case in others.iter().chain([&first, &second, &told]) {
+        store.save_case(save(case)).await.unwrap();
+    }
+    assert_eq!(store.last_not_acted_case(person(1)).await.unwrap(), Some(told));
+    assert_eq!(store.released_cases(person(1), 8).await.unwrap(), [second.clone(), first]);
+    assert_eq!(store.released_cases(person(1), 1).await.unwrap(), [second]);
 }
 
 pub(super) async fn only_cases_that_block_count_for_the_brake(bench: &Bench) {
@@ -128,14 +137,15 @@ pub(super) async fn only_cases_that_block_count_for_the_brake(bench: &Bench) {
         Case { restraint: Some(Restraint::ObserveMode), state: CaseState::NotActed, ..case(5) },
         Case { restraint: Some(Restraint::Protected), state: CaseState::NotActed, ..case(6) },
         Case { opened_at: at("2026-03-02T07:00:00Z"), ..case(7) },
+        Case { opened_at: at("2026-03-02T05:00:00Z"), escalated_at: Some(morning()), ..case(8) },
     ];
     for case in &saves {
         store.save_case(save(case)).await.unwrap();
     }
     let count = async |since, except| store.blocking_cases_since(since, except).await.unwrap();
-    assert_eq!(count(morning(), person(99)).await, 2);
-    assert_eq!(count(morning(), person(1)).await, 1);
-    assert_eq!(count(at("2026-03-02T06:00:00Z"), person(99)).await, 3);
+    assert_eq!(count(morning(), person(99)).await, 3);
+    assert_eq!(count(morning(), person(1)).await, 2);
+    assert_eq!(count(at("2026-03-02T06:00:00Z"), person(99)).await, 4);
     assert_eq!(count(at("2026-03-02T09:00:00Z"), person(99)).await, 0);
 }
 

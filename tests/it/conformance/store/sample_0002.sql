@@ -66,7 +66,7 @@ CREATE TABLE people (
     has_findings SMALLINT NOT NULL,
     body TEXT NOT NULL
 );
-INSERT INTO "people" VALUES('00000000-0000-0000-0000-000000000001/00000000-0000-0000-0000-000000000001',1772438402000000,1,'{"subject": {"tenant": "00000000-0000-0000-0000-000000000001", "object": "00000000-0000-0000-0000-000000000001"}, "groups": ["00000000-0000-0000-0000-0000000000a1", "00000000-0000-0000-0000-0000000000a2"], "proven": {"waad|con|3b1f": {"roles": ["rol_1"], "organizations": {"org_1": ["rol_2"]}}}, "gone_since": "2026-03-02T08:00:00Z", "enrolment_mailed_at": "2026-03-02T08:00:01Z", "look_at": "2026-03-02T08:00:02Z", "seen_whole_at": "2026-03-02T08:00:03Z", "findings": ["the role rol_9 is not managed"]}');
+INSERT INTO "people" VALUES('00000000-0000-0000-0000-000000000001/00000000-0000-0000-0000-000000000001',1772438402000000,1,'{"subject": {"tenant": "00000000-0000-0000-0000-000000000001", "object": "00000000-0000-0000-0000-000000000001"}, "groups": ["00000000-0000-0000-0000-0000000000a1", "00000000-0000-0000-0000-0000000000a2"], "proven": {"waad|con|3b1f": {"roles": ["rol_1"], "organizations": {"org_1": ["rol_2"]}}}, "password_mail": "owed", "enrolment_mail": "sent", "look_at": "2026-03-02T08:00:02Z", "seen_whole_at": "2026-03-02T08:00:03Z", "findings": ["the role rol_9 is not managed"]}');
 INSERT INTO "people" VALUES('00000000-0000-0000-0000-000000000001/00000000-0000-0000-0000-000000000002',NULL,0,'{"subject": {"tenant": "00000000-0000-0000-0000-000000000001", "object": "00000000-0000-0000-0000-000000000002"}, "groups": ["00000000-0000-0000-0000-0000000000a1"], "proven": {}, "findings": []}');
 CREATE TABLE memberships (
     group_id TEXT NOT NULL,
