@@ -8,6 +8,8 @@ use toml::Value;
 use super::mistakes::{nearest, one_of};
 use super::reader::Wrong;
 use crate::case::AccountId;
+use crate::policy::mapping::Expression;
+use crate::policy::sync::Target;
 
 /// A key of a table.
 #[derive(Debug)]
@@ -20,6 +22,18 @@ pub struct Key {
 #[derive(Debug)]
 pub enum Shape {
     Table(&'static [Key]),
+    /// `[[name]]`, as often as wanted; `needed` keys must be there each time.
+    Rows {
+        keys: &'static [Key],
+        needed: &'static [&'static str],
+        most: usize,
+    },
+    /// A table whose keys are names of the operator's own.
+    Named {
+        each: &'static Shape,
+        most: usize,
+    },
+    Text(Text),
     Word(&'static [&'static str]),
     Whole {
         least: i64,
@@ -28,6 +42,18 @@ pub enum Shape {
     /// `true` or `false`; `"yes"` and `"no"` are understood too.
     Switch,
     List(Item),
+}
+
+/// What a text may say.
+#[derive(Debug, Clone, Copy)]
+pub enum Text {
+    /// A name or an id of the tenant.
+    Name,
+    Target,
+    Expression,
+    /// A first-level key of `app_metadata`.
+    MetadataKey,
+    Free,
 }
 
 /// What a list may hold.
@@ -45,8 +71,89 @@ const RESPONSES: Shape = Shape::Word(&["contain", "end-sessions", "notify", "ign
 const SOURCE: Shape =
     Shape::Table(&[Key { name: "risk_level", shape: LEVELS }, Key { name: "response", shape: RESPONSES }]);
 
+const GROUPS: Shape = Shape::List(Item::ObjectId);
+const NAME: Shape = Shape::Text(Text::Name);
+const ROLE: &[Key] = &[
+    Key { name: "role", shape: NAME },
+    Key { name: "any_of", shape: GROUPS },
+    Key { name: "all_of", shape: GROUPS },
+    Key { name: "none_of", shape: GROUPS },
+    Key { name: "privileged", shape: Shape::Switch },
+];
+const ROLES: Shape = Shape::Rows { keys: ROLE, needed: &["role"], most: 500 };
+
 /// `lockstep.toml`
 pub const POLICY: &[Key] = &[
+    Key {
+        name: "people",
+        shape: Shape::Table(&[
+            Key { name: "any_of", shape: GROUPS },
+            Key { name: "none_of", shape: GROUPS },
+            Key { name: "guests", shape: Shape::Word(&["ignore", "include"]) },
+        ]),
+    },
+    Key {
+        name: "provision",
+        shape: Shape::Table(&[
+            Key { name: "method", shape: Shape::Word(&["first-login", "scim", "database"]) },
+            Key { name: "connection", shape: NAME },
+            Key { name: "password_mail", shape: Shape::Switch },
+            Key { name: "link", shape: Shape::Word(&["never", "verified-email"]) },
+        ]),
+    },
+    Key {
+        name: "attributes",
+        shape: Shape::Rows {
+            keys: &[
+                Key { name: "to", shape: Shape::Text(Text::Target) },
+                Key { name: "from", shape: Shape::Text(Text::Expression) },
+            ],
+            needed: &["to", "from"],
+            most: 100,
+        },
+    },
+    Key {
+        name: "tables",
+        shape: Shape::Named { each: &Shape::Named { each: &Shape::Text(Text::Free), most: 2000 }, most: 50 },
+    },
+    Key { name: "roles", shape: ROLES },
+    Key {
+        name: "organizations",
+        shape: Shape::Rows {
+            keys: &[
+                Key { name: "organization", shape: NAME },
+                Key { name: "any_of", shape: GROUPS },
+                Key { name: "all_of", shape: GROUPS },
+                Key { name: "none_of", shape: GROUPS },
+                Key { name: "roles", shape: ROLES },
+            ],
+            needed: &["organization"],
+            most: 200,
+        },
+    },
+    Key {
+        name: "mfa",
+        shape: Shape::Table(&[
+            Key { name: "metadata_key", shape: Shape::Text(Text::MetadataKey) },
+            Key { name: "any_of", shape: GROUPS },
+            Key { name: "none_of", shape: GROUPS },
+            Key { name: "enrolment_mail", shape: Shape::Switch },
+        ]),
+    },
+    Key {
+        name: "leavers",
+        shape: Shape::Table(&[
+            Key { name: "delete", shape: Shape::Word(&["never", "after-grace", "after-grace-or-purge"]) },
+            Key { name: "grace_days", shape: Shape::Whole { least: 0, most: 3650 } },
+        ]),
+    },
+    Key {
+        name: "sweep",
+        shape: Shape::Table(&[
+            Key { name: "every_seconds", shape: Shape::Whole { least: 1, most: 86_400 } },
+            Key { name: "whole_every_hours", shape: Shape::Whole { least: 1, most: 720 } },
+        ]),
+    },
     Key {
         name: "contain",
         shape: Shape::Table(&[
@@ -86,7 +193,9 @@ impl Shape {
     /// What belongs here, as the end of "expected …".
     pub fn expected(&self) -> String {
         match self {
-            Shape::Table(_) => "a table".to_owned(),
+            Shape::Table(_) | Shape::Named { .. } => "a table".to_owned(),
+            Shape::Rows { .. } => "tables, each under a [[header]] of its own".to_owned(),
+            Shape::Text(text) => text.expected().to_owned(),
             Shape::Word(words) => one_of(words),
             Shape::Whole { least, most } => format!("a whole number from {least} to {most}"),
             Shape::Switch => "true or false".to_owned(),
@@ -99,6 +208,10 @@ impl Shape {
     pub fn read(&self, text: &str) -> Result<Value, Wrong> {
         match self {
             Shape::Table(_) => Err(Wrong::new("this names a section, not a key")),
+            Shape::Rows { .. } | Shape::Named { .. } => {
+                Err(Wrong::new("a variable cannot hold tables: write them into the policy file"))
+            }
+            Shape::Text(kind) => kind.check(text),
             Shape::Word(_) => self.word(text),
             Shape::Whole { .. } => match text.parse() {
                 Ok(number) => self.whole(number),
@@ -120,7 +233,7 @@ impl Shape {
         let words: &[&str] = match self {
             Shape::Word(words) => words,
             Shape::Switch => &["yes", "no"],
-            Shape::Table(_) | Shape::Whole { .. } | Shape::List(_) => &[],
+            _ => &[],
         };
         if words.contains(&given) {
             return Ok(Value::String(given.to_owned()));
@@ -154,6 +267,111 @@ pub fn switch(switched: Switched) -> Value {
         Switched::Off => "no",
     };
     Value::String(word.to_owned())
+}
+
+impl Text {
+    fn expected(self) -> &'static str {
+        match self {
+            Text::Name => "a name or an id",
+            Text::Target => "app_metadata.KEY, user_metadata.KEY or a root attribute",
+            Text::Expression => "an expression over the properties of a Graph user",
+            Text::MetadataKey => "a key of app_metadata",
+            Text::Free => "a text",
+        }
+    }
+
+    pub fn check(self, text: &str) -> Result<Value, Wrong> {
+        let wrong = |why: String| Wrong::new(why);
+        match self {
+            Text::Name if text.trim().is_empty() || text.chars().count() > NAME_CHARS_MAX => {
+                return Err(wrong(format!("a name has 1 to {NAME_CHARS_MAX} characters")));
+            }
+            Text::Name if text.chars().any(char::is_control) => {
+                return Err(wrong("a name has no control characters".to_owned()));
+            }
+            Text::Target => drop(text.parse::<Target>().map_err(wrong)?),
+            Text::MetadataKey => drop(format!("app_metadata.{text}").parse::<Target>().map_err(wrong)?),
+            Text::Expression => {
+                let expression =
+                    Expression::compile(text).map_err(|why| wrong(format!("no expression: {why}")))?;
+                expression.needs().iter().try_for_each(|path| property(path))?;
+            }
+            Text::Name | Text::Free => {}
+        }
+        Ok(Value::String(text.to_owned()))
+    }
+}
+
+/// Names of roles, organizations and connections are shorter (Management API v2).
+const NAME_CHARS_MAX: usize = 300;
+
+/// Properties of a Graph user that may be mapped (Microsoft Graph, user resource type, v1.0).
+const PROPERTIES: &[&str] = &[
+    "accountEnabled",
+    "businessPhones",
+    "city",
+    "companyName",
+    "country",
+    "createdDateTime",
+    "department",
+    "displayName",
+    "employeeId",
+    "employeeType",
+    "externalUserState",
+    "faxNumber",
+    "givenName",
+    "id",
+    "jobTitle",
+    "mail",
+    "mailNickname",
+    "manager",
+    "mobilePhone",
+    "officeLocation",
+    "onPremisesDistinguishedName",
+    "onPremisesDomainName",
+    "onPremisesExtensionAttributes",
+    "onPremisesImmutableId",
+    "onPremisesSamAccountName",
+    "onPremisesSyncEnabled",
+    "onPremisesUserPrincipalName",
+    "otherMails",
+    "postalCode",
+    "preferredLanguage",
+    "proxyAddresses",
+    "state",
+    "streetAddress",
+    "surname",
+    "usageLocation",
+    "userPrincipalName",
+    "userType",
+];
+/// What is read of a manager.
+const OF_MANAGER: &[&str] = &["id", "displayName", "mail"];
+
+/// Whether Graph has such a property; directory extensions are known to the tenant alone (`lockstep doctor`).
+fn property(path: &str) -> Result<(), Wrong> {
+    let (root, rest) = path.split_once('.').unwrap_or((path, ""));
+    if root == "signInActivity" {
+        return Err(Wrong::new("signInActivity may be read ten times a minute: too rarely to map it"));
+    }
+    let is_extension = root.strip_prefix("extension_").is_some_and(|rest| rest.contains('_'));
+    let known = match root {
+        "manager" => OF_MANAGER.contains(&rest),
+        "onPremisesExtensionAttributes" => {
+            let number = rest.strip_prefix("extensionAttribute").and_then(|n| n.parse::<u8>().ok());
+            number.is_some_and(|n| (1..=15).contains(&n))
+        }
+        _ => PROPERTIES.contains(&root) || is_extension,
+    };
+    if known {
+        return Ok(());
+    }
+    let wrong = Wrong::new(format!("Graph users have no property {path}"));
+    Err(match (root, nearest(root, PROPERTIES.iter().copied())) {
+        ("manager", _) => wrong.help(format!("of a manager there are {}", OF_MANAGER.join(", "))),
+        (_, Some(meant)) if meant != root => wrong.help(format!("did you mean {meant}?")),
+        _ => wrong.help("docs/mapping.md lists them"),
+    })
 }
 
 impl Item {
@@ -192,6 +410,7 @@ pub fn paths() -> Vec<String> {
             let path = format!("{before}{}", key.name);
             match key.shape {
                 Shape::Table(inner) => collect(inner, &format!("{path}."), into),
+                Shape::Rows { keys, .. } => collect(keys, &format!("{path}[]."), into),
                 _ => into.push(path),
             }
         }
@@ -225,6 +444,10 @@ mod tests {
             Shape::Table(keys) => {
                 Value::Table(keys.iter().map(|k| (k.name.to_owned(), sample(&k.shape))).collect())
             }
+            Shape::Rows { keys, .. } => Value::Array(vec![sample(&Shape::Table(keys))]),
+            Shape::Named { each, .. } => Value::Table([("x".to_owned(), sample(each))].into_iter().collect()),
+            Shape::Text(Text::Target) => Value::String("app_metadata.x".to_owned()),
+            Shape::Text(_) => Value::String("department".to_owned()),
             Shape::Word(words) => Value::String(words[0].to_owned()),
             Shape::Whole { least, .. } => Value::Integer(*least),
             Shape::Switch => switch(Switched::Off),

@@ -34,6 +34,14 @@ pub fn walk_file(file: &str, source: &str, mistakes: &mut Mistakes) -> Table {
     table
 }
 
+/// What `[[name]]` tables hold.
+struct Rows {
+    name: &'static str,
+    keys: &'static [Key],
+    needed: &'static [&'static str],
+    most: usize,
+}
+
 struct Walk<'a> {
     file: &'a str,
     source: &'a str,
@@ -65,6 +73,10 @@ impl Walk<'_> {
                         if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
                     self.section(name.span(), value, inner, &path)
                 }
+                Shape::Rows { keys, needed, most } => {
+                    self.rows(name.span(), value, Rows { keys, needed, most, name: key.name })
+                }
+                Shape::Named { each, most } => self.named(name.span(), value, each, most),
                 _ => self.value(name.span(), value, &key.shape),
             };
             good.extend(value.map(|value| (key.name.to_owned(), value)));
@@ -89,6 +101,64 @@ impl Walk<'_> {
         }
     }
 
+    /// `[[name]]` tables, each walked like a section.
+    fn rows(&mut self, name: Range<usize>, value: &Spanned<DeValue<'_>>, rows: Rows) -> Option<Value> {
+        let DeValue::Array(items) = value.get_ref() else {
+            let wrong = Wrong::new(format!("expected tables under [[{}]]", rows.name));
+            self.add(name, wrong);
+            return None;
+        };
+        if items.len() > rows.most {
+            self.add(name, Wrong::new(format!("more than {} tables", rows.most)));
+            return None;
+        }
+        let mut good = Vec::new();
+        for item in items {
+            let DeValue::Table(table) = item.get_ref() else {
+                self.add(item.span(), Wrong::new(format!("expected a table under [[{}]]", rows.name)));
+                continue;
+            };
+            let missing: Vec<&str> = rows
+                .needed
+                .iter()
+                .copied()
+                .filter(|key| !table.iter().any(|(k, _)| k.get_ref() == key))
+                .collect();
+            if !missing.is_empty() {
+                self.add(item.span(), Wrong::new(format!("[[{}]] needs {}", rows.name, one_of(&missing))));
+            }
+            good.push(Value::Table(self.table(table, rows.keys, rows.name)));
+        }
+        Some(Value::Array(good))
+    }
+
+    /// A table with names of the operator's own.
+    fn named(
+        &mut self,
+        name: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+        each: &Shape,
+        most: usize,
+    ) -> Option<Value> {
+        let DeValue::Table(table) = value.get_ref() else {
+            self.add(name, Wrong::new("expected a table"));
+            return None;
+        };
+        if table.len() > most {
+            self.add(name, Wrong::new(format!("more than {most} entries")));
+            return None;
+        }
+        let mut good = Table::new();
+        for (key, value) in table {
+            let read = match each {
+                Shape::Named { each, most } => self.named(key.span(), value, each, *most),
+                other => self.value(key.span(), value, other),
+            };
+            good.extend(read.map(|value| (key.get_ref().to_string(), value)));
+        }
+        Some(Value::Table(good))
+    }
+
     fn value(&mut self, name: Range<usize>, value: &Spanned<DeValue<'_>>, shape: &Shape) -> Option<Value> {
         let read = match (value.get_ref(), shape) {
             (DeValue::Array(items), Shape::List(_)) if items.len() > LIST_ITEMS_MAX => {
@@ -96,6 +166,7 @@ impl Walk<'_> {
             }
             (DeValue::Array(items), Shape::List(_)) => return Some(self.list(items.iter(), shape)),
             (DeValue::String(text), Shape::Word(_) | Shape::Switch) => shape.word(text),
+            (DeValue::String(text), Shape::Text(kind)) => kind.check(text),
             (DeValue::Boolean(true), Shape::Switch) => Ok(shape::switch(Switched::On)),
             (DeValue::Boolean(false), Shape::Switch) => Ok(shape::switch(Switched::Off)),
             (DeValue::Integer(number), Shape::Whole { .. }) => {
