@@ -53,6 +53,9 @@ fn auth0(reader: &mut Reader<'_>) -> Option<crate::auth0::Settings> {
     let client_secret = reader.needed(variables::AUTH0_CLIENT_SECRET, what_for, secret);
     let connection = reader.parsed(variables::AUTH0_CONNECTION, |text| Ok(text.to_owned()));
     let scim_token = reader.parsed(variables::AUTH0_SCIM_TOKEN, secret);
+    if reader.is_set(variables::AUTH0_SCIM_TOKEN) && !reader.is_set(variables::AUTH0_CONNECTION) {
+        reader.missing(variables::AUTH0_CONNECTION, "beside the token of its SCIM endpoint");
+    }
     let rate = number(reader, variables::AUTH0_REQUESTS_PER_SECOND, 0.1..=1000.0);
     let burst = number(reader, variables::AUTH0_BURST, 1..=10_000);
     let url = match reader.is_set(variables::AUTH0_URL) {

@@ -5,6 +5,7 @@
 //! let something happen.
 
 mod auth0;
+mod auth0_directory;
 mod auth0_holdings;
 mod auth0_keeper;
 mod auth0_scim;
@@ -109,7 +110,7 @@ fn auth0_settings(twin: &Twin) -> lockstep::auth0::Settings {
         client_secret: setup.auth0_client_secret.clone().into(),
         url: urls.auth0_url.parse().unwrap(),
         connection: Some(setup.auth0_connection.clone()),
-        scim_token: None,
+        scim_token: Some(setup.auth0_scim_token.clone().into()),
         requests_per_second: 1000.0,
         burst: 1000,
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use lockstep::action::sync::Way;
 use lockstep::auth0::Error;
 use lockstep::retry::WhatNow;
+use lockstep_twin::Setup;
 use serde_json::{Value, json};
 
 use super::auth0_keeper::ada;
 use super::script::{Said, Told, refusal, script, told};
-use super::{id, vendors};
+use super::{id, with};
 
 const USERS: &str = "/scim/v2/connections/con_0000000000000001/Users";
 const OBJECT: &str = "7a3c2b1e-5d64-4f0b-9c8a-0e1f2d3c4b5a";
@@ -123,7 +124,7 @@ async fn a_lost_reply_leaves_open_whether_the_account_was_made() {
 
 #[tokio::test]
 async fn without_a_token_or_a_connection_nothing_is_sent_and_a_person_is_asked() {
-    let v = vendors().await;
+    let v = with(Setup::unlimited(), |_| {}, |auth0| auth0.scim_token = None).await;
     let missing = v.writer().deactivate(&id("waad|1")).await.unwrap_err();
     assert_eq!(missing, Error::NotSetUp { operation: "scim.patch", missing: "AUTH0_SCIM_TOKEN" });
     assert_eq!(missing.what_now(), WhatNow::AskHuman);

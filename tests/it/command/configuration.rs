@@ -312,3 +312,13 @@ fn example() -> Vec<(String, String)> {
     let set = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
+
+#[test]
+fn a_token_of_a_connection_that_nobody_names_is_a_mistake() {
+    let mut place = Place::complete();
+    place.set("AUTH0_SCIM_TOKEN", SECRET).set("AUTH0_CONNECTION", "");
+    let ran = place.run(&["serve"]);
+    assert_eq!(ran.code, 78, "{ran:#?}");
+    let told = "AUTH0_CONNECTION: not set, but needed beside the token of its SCIM endpoint";
+    assert!(ran.talk.contains(told) && !ran.talk.contains(SECRET), "{ran:#?}");
+}
