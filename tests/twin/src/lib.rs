@@ -3,7 +3,8 @@
 //!
 //! A [`World`] is plain state with verbs (hire, sign in, raise risk, disable, block) behind one mutex; the *wire* shows
 //! that state in the vendors' HTTP shapes on loopback ports; [`Faults`] belong to the world; the [`Journal`] keeps and
-//! counts every request; the [`Sender`] plays the vendors' outgoing side (signed alerts, change notifications).
+//! counts every request; the [`Sender`] plays the vendors' outgoing side (signed alerts, events), and while
+//! somebody subscribes the twin tells what changes by itself ([`Deliveries`]).
 //!
 //! Promises: the wire enforces what the vendors enforce (permissions, plans, rate limits, paging caps, eventual
 //! consistency), and every behaviour names in its comment the page or recorded exchange that it imitates. What the twin

@@ -149,10 +149,6 @@ pub struct Setup {
     pub identity_protection_per_second: Option<u32>,
     /// ResourceUnits per 10 s for this app and tenant; `None` lifts the limit for benchmarks.
     pub resource_units_per_ten_seconds: Option<u32>,
-    /// Rows on one page of a delta query; Graph chooses as it likes.
-    pub delta_page: usize,
-    /// Members on one page of `/groups/delta`; a bigger group is repeated on the next page.
-    pub delta_members_per_page: usize,
     /// The limits of the subscriptions service, of which 25 lists in 20 s is the one that is met.
     pub subscription_limits: bool,
     /// Subscriptions to users, and as many to groups, that this application may have, and all of the tenant.
@@ -160,6 +156,10 @@ pub struct Setup {
     pub subscriptions_per_tenant: usize,
     /// How Graph deals with the endpoints that it calls.
     pub patience: Patience,
+    /// Rows on one page of a delta query; Graph chooses as it likes.
+    pub delta_page: usize,
+    /// Members on one page of `/groups/delta`; a bigger group is repeated on the next page.
+    pub delta_members_per_page: usize,
     /// Messages per second and channel that Slack takes before it says 429; `None` takes all.
     pub slack_messages_per_second: Option<u32>,
     pub slack_bot_token: String,
@@ -205,12 +205,12 @@ impl Default for Setup {
             auth0_token_lifetime: Duration::from_secs(86_400),
             identity_protection_per_second: Some(1),
             resource_units_per_ten_seconds: Some(8_000),
-            delta_page: 200,
-            delta_members_per_page: 1_000,
             subscription_limits: true,
             subscriptions_per_app: 100,
             subscriptions_per_tenant: 1_000,
             patience: Patience::GRAPH,
+            delta_page: 200,
+            delta_members_per_page: 1_000,
             slack_messages_per_second: None,
             slack_bot_token: "xoxb-twin-000000000000-lockstep".into(),
             slack_channel: "C0TWIN00001".into(),
@@ -318,11 +318,9 @@ pub fn environment_with(setup: &Setup, urls: &Urls, login: Login<'_>) -> BTreeMa
             set("AZURE_FEDERATED_TOKEN_FILE", file.display().to_string());
         }
         Login::Imds => {
-            set("ENTRA_MANAGED_IDENTITY", "user".into());
             set("AZURE_POD_IDENTITY_AUTHORITY_HOST", urls.imds_url.clone());
         }
         Login::AppService => {
-            set("ENTRA_MANAGED_IDENTITY", "user".into());
             set("IDENTITY_ENDPOINT", urls.identity_endpoint.clone());
             set("IDENTITY_HEADER", setup.identity_header.clone());
         }

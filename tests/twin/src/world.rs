@@ -12,6 +12,8 @@ mod groups;
 mod guard;
 mod lag;
 mod lucene;
+mod members;
+mod movers;
 mod people;
 mod register;
 mod search;

@@ -3,7 +3,7 @@
 use super::{Outcome, Wrong};
 use crate::send::Change;
 use crate::world::{AccountId, Hire, PersonId, World};
-use crate::{Answer, DeltaExpiry, Fault, Match, PageFault, SendError, Times, Twin, Vendor};
+use crate::{Answer, DeltaExpiry, Fault, Match, Mishap, PageFault, SendError, Times, Twin, Vendor};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -61,6 +61,9 @@ pub(super) fn all() -> Value {
         "freeze-search": {},
         "thaw-search": {},
         "clear-journal": {},
+        "hold-notifications": {},
+        "lose-notifications": {},
+        "release-notifications": {},
     });
     super::directory::describe(&mut all);
     for (name, _) in PERSON {
@@ -110,6 +113,9 @@ fn weather(twin: &Twin, name: &str, arguments: &Arguments) -> Outcome {
         "freeze-search" => twin.world().freeze_search(),
         "thaw-search" => twin.world().thaw_search(),
         "clear-journal" => twin.journal().clear(),
+        "hold-notifications" => _ = twin.faults().mishap("", Mishap::Hold, Times::Forever),
+        "lose-notifications" => _ = twin.faults().mishap("", Mishap::Lose, Times::Forever),
+        "release-notifications" => return Ok(json!({ "released": twin.deliveries().release() })),
         _ => return Err(Wrong::missing("no such verb; see GET /twin/verbs")),
     }
     Ok(json!({}))

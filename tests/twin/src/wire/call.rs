@@ -38,6 +38,7 @@ pub(crate) struct Call<'a> {
 /// Faults that only the handler can play. What is still there afterwards struck a request that cannot be bent so.
 #[derive(Debug, Default)]
 pub(crate) struct Bent {
+    // Locks, because a call is looked at from both sides of a wait.
     page: Mutex<Option<PageFault>>,
     delta_expiry: Mutex<Option<DeltaExpiry>>,
 }
@@ -48,16 +49,12 @@ impl Bent {
     }
 
     pub fn take_page(&self) -> Option<PageFault> {
-        take(&self.page)
+        self.page.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub fn take_delta_expiry(&self) -> Option<DeltaExpiry> {
-        take(&self.delta_expiry)
+        self.delta_expiry.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-}
-
-fn take<T>(fault: &Mutex<Option<T>>) -> Option<T> {
-    fault.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl Call<'_> {

@@ -33,13 +33,13 @@ const READ_RISK: &[&str] = &["IdentityRiskyUser.Read.All", "IdentityRiskyUser.Re
 const REVOKE: &[&str] = &["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"];
 const READ_ORGANIZATION: &[&str] = &["User.Read.All", "Organization.Read.All", "Directory.Read.All"];
 
+/// Which of the two is decided by the resource, later.
+const SUBSCRIBE: &[&str] = &["User.Read.All", "Group.Read.All"];
 const READ_GROUPS: &[&str] =
     &["GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", "Directory.Read.All"];
 const READ_ROLES: &[&str] = &["RoleManagement.Read.Directory", "Directory.Read.All"];
 /// The label of the one route whose requests are others.
 const BATCH: &str = "POST /v1.0/$batch";
-/// Which of the two is decided by the resource, later.
-const SUBSCRIBE: &[&str] = &["User.Read.All", "Group.Read.All"];
 
 /// `needs` lists permissions of which one suffices (Microsoft Graph permissions reference).
 pub(crate) const ROUTES: &[Route] = &[
@@ -135,7 +135,6 @@ pub(crate) const ROUTES: &[Route] = &[
         needs: READ_GROUPS,
         groups::transitive_members
     ),
-    route!("GET", "/v1.0/groups/{id}/memberOf", query: LIST, needs: READ_GROUPS, memberships::direct_of_group),
     route!(
         "GET",
         "/v1.0/groups/{id}/transitiveMemberOf",

@@ -5,6 +5,7 @@
 //! a dead host; a second socket, bound and never listening, keeps the port for the time when it comes back.
 
 use super::call::{Bent, Call, Reply};
+use super::route::Route;
 use super::{State, failure, find_route, finish, guard, reach, route, unknown_route};
 use crate::faults::{Fault, Request, Strike, Vendor};
 use crate::journal::{Entry, Outcome};
@@ -158,7 +159,7 @@ async fn respond(
     let call = call(state, vendor, found, &parts, &body, strike.bent());
     let mut reply = match instead(&call, &strike) {
         Some(reply) => reply,
-        None => reach_and_answer(&call).await,
+        None => answer_reaching_out(&call).await,
     };
     finish(&call, &mut reply);
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
@@ -237,16 +238,6 @@ fn call<'a>(
     }
 }
 
-/// A request of a batch, which reaches nobody before it is answered.
-pub(super) fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
-    let mut reply = instead(call, strike).unwrap_or_else(|| match admitted(call) {
-        Ok(route) => answer(call, route),
-        Err(refused) => refused,
-    });
-    finish(call, &mut reply);
-    reply
-}
-
 /// The token that expires meanwhile, and the answer of a vendor that fails.
 fn instead(call: &Call<'_>, strike: &Strike) -> Option<Reply> {
     if strike.expire_token
@@ -269,18 +260,33 @@ fn throttled(call: &Call<'_>, retry_after: Option<&str>) -> Reply {
     }
 }
 
-async fn reach_and_answer(call: &Call<'_>) -> Reply {
-    let route = match admitted(call) {
+/// The whole of a request that comes alone.
+async fn answer_reaching_out(call: &Call<'_>) -> Reply {
+    let route = match admit(call) {
         Ok(route) => route,
         Err(refused) => return refused,
     };
     match reach(call).await {
-        Ok(_) => answer(call, route),
+        Ok(_) => carry_out(call, route),
         Err(refused) => refused,
     }
 }
 
-fn admitted(call: &Call<'_>) -> Result<&'static route::Route, Reply> {
+/// The whole of a request that comes in a batch, where nothing may take time.
+pub(super) fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
+    if call.label() == "POST /v1.0/subscriptions" {
+        call.complain("the handshake of a new subscription is not played in a batch");
+    }
+    let mut reply = instead(call, strike).unwrap_or_else(|| match admit(call) {
+        Ok(route) => carry_out(call, route),
+        Err(refused) => refused,
+    });
+    finish(call, &mut reply);
+    reply
+}
+
+/// Whether there is such a route, and whether the vendor's guard lets the request in.
+fn admit(call: &Call<'_>) -> Result<&'static Route, Reply> {
     let Some(route) = call.route else {
         call.complain(format!("unknown route {} {}", call.method, call.path));
         return Err(unknown_route(call));
@@ -288,10 +294,11 @@ fn admitted(call: &Call<'_>) -> Result<&'static route::Route, Reply> {
     if call.method == "GET" && !call.body.is_empty() {
         call.complain("a body that nobody reads");
     }
-    guard(call).map(|_| route)
+    guard(call)?;
+    Ok(route)
 }
 
-fn answer(call: &Call<'_>, route: &route::Route) -> Reply {
+fn carry_out(call: &Call<'_>, route: &Route) -> Reply {
     let answered = (route.answer)(call);
     if call.bent.take_page().is_some() || call.bent.take_delta_expiry().is_some() {
         call.complain("a fault of pages or links struck a request that has none");

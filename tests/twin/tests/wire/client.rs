@@ -88,6 +88,11 @@ impl Client {
         self.send(self.request(method, url, &self.graph_token, None)).await
     }
 
+    pub async fn graph_send(&self, method: &str, path: &str, body: Value) -> Got {
+        let url = format!("{}/v1.0{path}", self.twin.urls().graph_url);
+        self.send(self.request(method, url, &self.graph_token, Some(body))).await
+    }
+
     pub async fn graph_post(&self, path: &str, body: Value) -> Got {
         let url = format!("{}/v1.0{path}", self.twin.urls().graph_url);
         self.send(self.request("POST", url, &self.graph_token, Some(body))).await
@@ -106,11 +111,6 @@ impl Client {
     pub async fn follow(&self, link: &Value) -> Got {
         let link = link.as_str().unwrap_or_else(|| panic!("no link: {link}")).to_owned();
         self.send(self.request("GET", link, &self.graph_token, None)).await
-    }
-
-    pub async fn graph_send(&self, method: &str, path: &str, body: Value) -> Got {
-        let url = format!("{}/v1.0{path}", self.twin.urls().graph_url);
-        self.send(self.request(method, url, &self.graph_token, Some(body))).await
     }
 
     pub async fn auth0(&self, method: &str, path: &str, body: Option<Value>) -> Got {

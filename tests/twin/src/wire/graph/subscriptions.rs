@@ -92,8 +92,8 @@ pub(super) fn delete(call: &Call<'_>) -> Answer {
 
 pub(super) fn update(call: &Call<'_>) -> Answer {
     let body = body(call)?;
-    for name in body.keys().filter(|name| !["expirationDateTime", "notificationUrl"].contains(&name.as_str()))
-    {
+    let changeable = ["expirationDateTime", "notificationUrl"];
+    if let Some(name) = body.keys().find(|name| !changeable.contains(&name.as_str())) {
         call.complain(format!("{name} of a subscription cannot be changed"));
         return Err(invalid(call, &format!("The property '{name}' cannot be updated.")));
     }
