@@ -29,11 +29,27 @@ from kiota_authentication_azure.azure_identity_authentication_provider import (
     AzureIdentityAuthenticationProvider,
 )
 from msgraph import GraphRequestAdapter, GraphServiceClient
+from msgraph.generated.directory_objects.get_by_ids.get_by_ids_post_request_body import GetByIdsPostRequestBody
+from msgraph.generated.groups.delta.delta_request_builder import DeltaRequestBuilder as GroupsDelta
 from msgraph.generated.identity_protection.risky_users.risky_users_request_builder import (
     RiskyUsersRequestBuilder,
 )
+from msgraph.generated.models.group import Group
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+from msgraph.generated.users.delta.delta_request_builder import DeltaRequestBuilder as UsersDelta
+from msgraph.generated.users.item.check_member_groups.check_member_groups_post_request_body import (
+    CheckMemberGroupsPostRequestBody,
+)
+from msgraph.generated.users.item.get_member_groups.get_member_groups_post_request_body import (
+    GetMemberGroupsPostRequestBody,
+)
+from msgraph.generated.users.item.transitive_member_of.graph_group.graph_group_request_builder import (
+    GraphGroupRequestBuilder,
+)
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
+from msgraph_core.requests.batch_request_builder import BatchRequestBuilder
+from msgraph_core.requests.batch_request_content import BatchRequestContent
+from msgraph_core.requests.batch_request_item import BatchRequestItem
 
 # Routes of the API description for which Auth0's SDK has no method.
 NOT_DRIVEN = {
@@ -242,6 +258,100 @@ def test_graph_risk_and_deleted_people(twin):
         assert deleted.id == person and deleted.display_name == "Sdk Risk", deleted
         listed = await graph.directory.deleted_items.graph_user.get()
         assert [user.id for user in listed.value] == [person], listed
+
+    asyncio.run(drive())
+
+
+def test_graph_groups_and_memberships(twin):
+    person, *_ = twin.hire("Sdk Member")
+    inner = twin.do("create-group", name="Sdk Inner")["group"]
+    outer = twin.do("create-group", name="Sdk Outer")["group"]
+    twin.do("add-member", group=inner, person=person)
+    twin.do("add-member", group=outer, member=inner)
+
+    def advanced():
+        """A cast needs $count and the header; the parameters of all casts look alike."""
+        wanted = GraphGroupRequestBuilder.GraphGroupRequestBuilderGetQueryParameters(count=True)
+        configuration = RequestConfiguration(query_parameters=wanted)
+        configuration.headers.add("ConsistencyLevel", "eventual")
+        return configuration
+
+    async def drive():
+        graph = graph_client(twin)
+        user = graph.users.by_user_id(person)
+        direct = await user.member_of.get()
+        assert [(item.id, type(item)) for item in direct.value] == [(inner, Group)], direct
+        assert (await user.member_of.graph_group.get(advanced())).odata_count == 1
+        both = {group.display_name for group in (await user.transitive_member_of.get()).value}
+        assert both == {"Sdk Inner", "Sdk Outer"}, both
+        cast = await user.transitive_member_of.graph_group.get(advanced())
+        assert {group.id for group in cast.value} == {inner, outer}, cast
+        checked = await user.check_member_groups.post(CheckMemberGroupsPostRequestBody(group_ids=[outer]))
+        assert checked.value == [outer], checked
+        asked = await user.get_member_groups.post(GetMemberGroupsPostRequestBody(security_enabled_only=True))
+        assert set(asked.value) == {inner, outer}, asked
+        group = graph.groups.by_group_id(outer)
+        assert (await group.get()).display_name == "Sdk Outer"
+        assert {inner, outer} <= {group.id for group in (await graph.groups.get()).value}
+        assert [member.id for member in (await group.members.get()).value] == [inner]
+        assert (await group.members.graph_user.get(advanced())).value == []
+        assert {member.id for member in (await group.transitive_members.get()).value} == {inner, person}
+        people = await group.transitive_members.graph_user.get(advanced())
+        assert [member.id for member in people.value] == [person], people
+        above = await graph.groups.by_group_id(inner).transitive_member_of.get()
+        assert [group.id for group in above.value] == [outer], above
+        assert person in {user.id for user in (await graph.users.get()).value}
+        body = GetByIdsPostRequestBody(ids=[person, inner], types=["user", "group"])
+        found = await graph.directory_objects.get_by_ids.post(body)
+        assert {item.id for item in found.value} == {person, inner}, found
+        twin.do("soft-delete-group", group=outer)
+        deleted = await graph.directory.deleted_items.graph_group.get()
+        assert [group.id for group in deleted.value] == [outer], deleted
+
+    asyncio.run(drive())
+
+
+def test_graph_delta_and_batch(twin):
+    person, *_ = twin.hire("Sdk Delta")
+    group = twin.do("create-group", name="Sdk Changing")["group"]
+
+    async def whole_round(builder, page):
+        rows = list(page.value)
+        while page.odata_next_link:
+            page = await builder.with_url(page.odata_next_link).get()
+            rows += page.value
+        return rows, page.odata_delta_link
+
+    async def drive():
+        graph = graph_client(twin)
+        select = UsersDelta.DeltaRequestBuilderGetQueryParameters(select=["id", "department"])
+        page = await graph.users.delta.get(RequestConfiguration(query_parameters=select))
+        rows, link = await whole_round(graph.users.delta, page)
+        assert person in {user.id for user in rows}, rows
+        twin.do("move", person=person, department="Retail", job_title="Manager")
+        page = await graph.users.delta.with_url(link).get()
+        assert [(user.id, user.department) for user in page.value] == [(person, "Retail")], page
+        twin.do("soft-delete", person=person)
+        rows, _ = await whole_round(graph.users.delta, await graph.users.delta.with_url(link).get())
+        assert rows[0].additional_data["@removed"]["reason"] == "changed", rows
+        twin.do("restore", person=person)
+        select = GroupsDelta.DeltaRequestBuilderGetQueryParameters(select=["id", "displayName", "members"])
+        page = await graph.groups.delta.get(RequestConfiguration(query_parameters=select))
+        _, link = await whole_round(graph.groups.delta, page)
+        twin.do("add-member", group=group, person=person)
+        page = await graph.groups.delta.with_url(link).get()
+        members = page.value[0].additional_data["members@delta"]
+        assert [str(member["id"]) for member in members] == [person], members
+        content = BatchRequestContent({})
+        for builder in (graph.users.by_user_id(person), graph.groups.by_group_id(group)):
+            request = builder.to_get_request_information()
+            request.path_parameters["baseurl"] = graph.request_adapter.base_url
+            item = BatchRequestItem(request)
+            # Inside of a batch addresses are relative to the version.
+            item.url = request.url.removeprefix(graph.request_adapter.base_url)
+            content.add_request(item.id, item)
+        answer = await BatchRequestBuilder(graph.request_adapter).post(content)
+        assert [item.status for item in answer.responses.values()] == [200, 200], answer.responses
 
     asyncio.run(drive())
 

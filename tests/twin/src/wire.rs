@@ -122,10 +122,11 @@ pub(crate) fn routes(vendor: Vendor) -> &'static [Route] {
 }
 
 /// The row that matches a request, with its path parameters. Graph's own SDKs write type casts with the namespace alias
-/// `graph` instead of `microsoft.graph`.
+/// `graph` instead of `microsoft.graph`, and functions with their parentheses.
 pub(crate) fn find_route(vendor: Vendor, method: &str, path: &str) -> Option<(&'static Route, Vec<String>)> {
-    if vendor == Vendor::Graph && path.contains("/graph.") {
-        return route::find(routes(vendor), method, &path.replace("/graph.", "/microsoft.graph."));
+    if vendor == Vendor::Graph && (path.contains("/graph.") || path.ends_with("()")) {
+        let path = path.replace("/graph.", "/microsoft.graph.");
+        return route::find(routes(vendor), method, path.trim_end_matches("()"));
     }
     route::find(routes(vendor), method, path)
 }

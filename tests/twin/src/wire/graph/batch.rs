@@ -16,7 +16,8 @@ use std::collections::HashMap;
 
 /// Requests in one batch.
 const REQUESTS_MAX: usize = 20;
-const FIELDS: [&str; 6] = ["id", "method", "url", "headers", "body", "dependsOn"];
+/// Members of a request. `depends_on` is how Microsoft's Python SDK writes the last one, to no effect.
+const FIELDS: [&str; 7] = ["id", "method", "url", "headers", "body", "dependsOn", "depends_on"];
 
 /// One request of a batch, as sent.
 struct Item {
