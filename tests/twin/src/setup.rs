@@ -318,9 +318,11 @@ pub fn environment_with(setup: &Setup, urls: &Urls, login: Login<'_>) -> BTreeMa
             set("AZURE_FEDERATED_TOKEN_FILE", file.display().to_string());
         }
         Login::Imds => {
+            set("ENTRA_MANAGED_IDENTITY", "user".into());
             set("AZURE_POD_IDENTITY_AUTHORITY_HOST", urls.imds_url.clone());
         }
         Login::AppService => {
+            set("ENTRA_MANAGED_IDENTITY", "user".into());
             set("IDENTITY_ENDPOINT", urls.identity_endpoint.clone());
             set("IDENTITY_HEADER", setup.identity_header.clone());
         }

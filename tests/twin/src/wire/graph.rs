@@ -135,6 +135,7 @@ pub(crate) const ROUTES: &[Route] = &[
         needs: READ_GROUPS,
         groups::transitive_members
     ),
+    route!("GET", "/v1.0/groups/{id}/memberOf", query: LIST, needs: READ_GROUPS, memberships::direct_of_group),
     route!(
         "GET",
         "/v1.0/groups/{id}/transitiveMemberOf",

@@ -23,6 +23,12 @@ pub(super) fn transitive_of_user(call: &Call<'_>) -> Answer {
     of_user(call, |world, person| world.seen_transitive_groups_of(person.into()))
 }
 
+pub(super) fn direct_of_group(call: &Call<'_>) -> Answer {
+    let world = call.world();
+    let id = groups::find(&world, call.id()).ok_or_else(|| not_found(call, call.id()))?.id;
+    list(call, &world, world.seen_groups_of(id.into()), Vec::new())
+}
+
 pub(super) fn transitive_of_group(call: &Call<'_>) -> Answer {
     let world = call.world();
     let id = groups::find(&world, call.id()).ok_or_else(|| not_found(call, call.id()))?.id;
