@@ -182,3 +182,127 @@ fn certificate(pem: &str) -> Result<(), Wrong> {
         Wrong::new(no.meaning()).help("one PEM file with the RSA private key and its certificate")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Mistakes, Roles, load};
+
+    const CLIENT: &str = "c2f61d0b-8a34-4be9-a7f5-1d0c93e6b472";
+    const REST: [(&str, &str); 4] = [
+        ("ENTRA_TENANT_ID", "6b0a4c1e-52d7-4f38-9c61-7e2f90d3a815"),
+        ("AUTH0_DOMAIN", "contoso.eu.auth0.com"),
+        ("AUTH0_CLIENT_ID", "x"),
+        ("AUTH0_CLIENT_SECRET", "x"),
+    ];
+
+    fn loaded(more: &[(&str, &str)]) -> Result<crate::entra::Settings, Mistakes> {
+        let all = REST.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config: Config = load(&all.collect(), &Roles::all())?;
+        Ok(config.work.unwrap().entra)
+    }
+
+    fn told(more: &[(&str, &str)]) -> String {
+        loaded(more).unwrap_err().to_string()
+    }
+
+    fn with_secret<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        [&[("ENTRA_CLIENT_ID", CLIENT), ("ENTRA_CLIENT_SECRET", "hunter2")], more].concat()
+    }
+
+    #[test]
+    fn one_credential_is_needed_and_two_are_a_mistake() {
+        let none = told(&[("ENTRA_CLIENT_ID", CLIENT)]);
+        assert!(
+            none.contains("ENTRA_CLIENT_SECRET: not set, but needed to sign in to Graph, or one of"),
+            "{none}"
+        );
+        for name in ["ENTRA_CLIENT_CERTIFICATE_FILE", "AZURE_FEDERATED_TOKEN_FILE", "ENTRA_MANAGED_IDENTITY"]
+        {
+            assert!(none.contains(name), "{none}");
+            let two = told(&with_secret(&[(name, "system")]));
+            assert!(two.contains(&format!("{name}: ENTRA_CLIENT_SECRET is set too")), "{two}");
+            assert!(!two.contains("hunter2"), "{two}");
+        }
+    }
+
+    #[test]
+    fn a_managed_identity_needs_a_client_id_only_when_it_is_a_users() {
+        let system = loaded(&[("ENTRA_MANAGED_IDENTITY", "system")]).unwrap().credential;
+        let Credential::ManagedIdentity { which, host: IdentityHost::Imds(url) } = system else { panic!() };
+        assert_eq!((which, url.as_str()), (Identity::SystemAssigned, "http://169.254.169.254/"));
+        let user = loaded(&[("ENTRA_MANAGED_IDENTITY", "user"), ("ENTRA_CLIENT_ID", CLIENT)]).unwrap();
+        assert_eq!(user.credential.client_id(), Some(CLIENT));
+        assert!(told(&[("ENTRA_MANAGED_IDENTITY", "user")]).contains("ENTRA_CLIENT_ID: not set"));
+        assert!(told(&[("ENTRA_MANAGED_IDENTITY", "both")]).contains("ENTRA_MANAGED_IDENTITY"));
+    }
+
+    #[test]
+    fn app_service_says_where_it_is_and_anything_else_than_this_machine_is_refused() {
+        let system = ("ENTRA_MANAGED_IDENTITY", "system");
+        let (endpoint, header) =
+            (("IDENTITY_ENDPOINT", "http://169.254.130.2:8081/msi/token"), ("IDENTITY_HEADER", "hunter2"));
+        let credential = loaded(&[system, endpoint, header]).unwrap().credential;
+        assert!(matches!(
+            credential,
+            Credential::ManagedIdentity { host: IdentityHost::AppService { .. }, .. }
+        ));
+        assert!(told(&[system, endpoint]).contains("IDENTITY_HEADER: not set"));
+        let elsewhere = [system, ("IDENTITY_ENDPOINT", "http://10.0.0.1/msi/token"), header];
+        assert!(told(&elsewhere).contains("only an http:// address of this machine is accepted"));
+        let elsewhere = [system, ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "https://imds.example")];
+        assert!(told(&elsewhere).contains("only an http:// address of this machine is accepted"));
+    }
+
+    #[test]
+    fn credential_files_are_looked_at_beforehand() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file").display().to_string();
+        let client = ("ENTRA_CLIENT_ID", CLIENT);
+        for name in ["ENTRA_CLIENT_CERTIFICATE_FILE", "AZURE_FEDERATED_TOKEN_FILE"] {
+            let _ = std::fs::remove_file(&path);
+            assert!(told(&[client, (name, &path)]).contains(&format!("{name}: the file does not exist")));
+            std::fs::write(&path, "\n").unwrap();
+            assert!(told(&[client, (name, &path)]).contains("the file is empty"));
+        }
+        std::fs::write(&path, "eyJ.a.b").unwrap();
+        let federated = loaded(&[client, ("AZURE_FEDERATED_TOKEN_FILE", &path)]).unwrap().credential;
+        assert!(matches!(federated, Credential::Federated { .. }));
+        let no_key = told(&[client, ("ENTRA_CLIENT_CERTIFICATE_FILE", &path)]);
+        assert!(no_key.contains("the file holds no private key in PEM"), "{no_key}");
+    }
+
+    #[test]
+    fn a_cloud_names_both_addresses_and_an_address_that_is_set_wins() {
+        let places = |more: &[(&'static str, &'static str)]| {
+            let settings = loaded(&with_secret(more)).unwrap();
+            (settings.login_url.to_string(), settings.graph_url.to_string())
+        };
+        let pair = |login: &str, graph: &str| (format!("https://{login}/"), format!("https://{graph}/"));
+        assert_eq!(places(&[]), pair("login.microsoftonline.com", "graph.microsoft.com"));
+        let dod = pair("login.microsoftonline.us", "dod-graph.microsoft.us");
+        assert_eq!(places(&[("ENTRA_CLOUD", "us-gov-dod")]), dod);
+        let other =
+            [("ENTRA_CLOUD", "china"), ("ENTRA_LOGIN_URL", "https://login.partner.microsoftonline.cn")];
+        let expected = pair("login.partner.microsoftonline.cn", "microsoftgraph.chinacloudapi.cn");
+        assert_eq!(places(&other), expected);
+        let twin = [("ENTRA_CLOUD", "us-gov"), ("ENTRA_GRAPH_URL", "http://127.0.0.1:18081")];
+        assert_eq!(places(&twin).1, "http://127.0.0.1:18081/");
+        assert!(told(&with_secret(&[("ENTRA_CLOUD", "germany")])).contains("ENTRA_CLOUD"));
+    }
+
+    #[test]
+    fn two_clouds_are_a_mistake_that_names_the_way_out() {
+        let told = told(&with_secret(&[("ENTRA_GRAPH_URL", "https://graph.microsoft.us")]));
+        assert!(
+            told.contains("graph.microsoft.us takes no tokens of login.microsoftonline.com")
+                && told.contains("set ENTRA_CLOUD=us-gov and neither address"),
+            "{told}"
+        );
+        let crossed = with_secret(&[
+            ("ENTRA_CLOUD", "us-gov"),
+            ("ENTRA_LOGIN_URL", "https://login.microsoftonline.com"),
+        ]);
+        assert!(loaded(&crossed).is_err());
+    }
+}

@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
 /// The most of an answer that is read, after decompression, unless its caller names another number. The largest answer
-/// that comes within it is a page of 999 group names.
+/// that comes within it is a page of 999 object ids.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// What came back: any status, and as much of the body as arrived.

@@ -7,8 +7,9 @@
 pub mod description;
 
 use lockstep::case::Means;
-use lockstep::event::Lane;
-use lockstep_twin::{Entry, Plan, Setup, Twin, Vendor};
+use lockstep::entra::{DeltaFrom, Then, Tracked};
+use lockstep::event::{Lane, ObjectId};
+use lockstep_twin::{Entry, Hire, Plan, Setup, Twin, Vendor};
 
 use crate::clients;
 use description::Description;
@@ -77,6 +78,40 @@ async fn every_call_of_the_clients_is_as_described() {
     }
 }
 
+#[tokio::test]
+async fn every_read_of_the_directory_is_as_described() {
+    let v = clients::with_setup(Setup { delta_page: 1, ..Setup::unlimited() }).await;
+    let (ada, sales) = {
+        let mut world = v.twin.world();
+        let (ada, boss) =
+            (world.hire(Hire::named("Ada Lovelace")), world.hire(Hire::named("Charles Babbage")));
+        world.set_manager(ada, Some(boss));
+        let (sales, everybody) = (world.create_group("Sales"), world.create_group("Everybody"));
+        world.add_member(sales, ada);
+        world.add_member(everybody, sales);
+        (clients::object(ada), ObjectId(sales.to_string().parse().unwrap()))
+    };
+    let reader = v.entra.reader(Lane::Bulk);
+    let properties = ["department", "manager", "onPremisesExtensionAttributes"].map(str::to_owned).into();
+    reader.profile(ada, &properties).await.unwrap();
+    reader.profile_without_groups(ada, &properties).await.unwrap();
+    reader.members_page(sales, None).await.unwrap();
+    reader.group_above(sales).await.unwrap();
+    reader.kinds_of(&[ada, sales]).await.unwrap();
+    reader.direct_groups(ada).await.unwrap();
+    reader.parents(sales).await.unwrap();
+    for tracked in [Tracked::Users { properties }, Tracked::Groups] {
+        reader.delta(&tracked, &DeltaFrom::Latest).await.unwrap();
+        let page = reader.delta(&tracked, &DeltaFrom::Start).await.unwrap();
+        let (Then::More(link) | Then::Done(link)) = page.then;
+        reader.delta(&tracked, &DeltaFrom::Link(link)).await.unwrap();
+    }
+    // What is inside of a batch is checked too.
+    assert!(v.twin.journal().requests().iter().filter(|entry| entry.in_batch).count() >= 4);
+    assert_kept(&v.twin);
+    v.done();
+}
+
 #[test]
 fn a_request_that_does_not_fit_is_found() {
     let Some((graph, auth0)) = description::vendors() else {
@@ -100,4 +135,10 @@ fn a_request_that_does_not_fit_is_found() {
     assert!(graph.misfits("GET", &format!("{user}?$select=id,accountEnabled"), b"").is_empty());
     assert!(!graph.misfits("GET", &format!("{user}?$select=id,acountEnabled"), b"").is_empty());
     assert!(!graph.misfits("GET", &format!("{user}?$top=5"), b"").is_empty());
+    let above = format!("{user}/transitiveMemberOf?$top=5&$select=id,displayName");
+    assert!(graph.misfits("GET", &above, b"").is_empty());
+    assert!(!graph.misfits("GET", &above.replace("displayName", "dislpayName"), b"").is_empty());
+    assert!(!graph.misfits("GET", "/users/delta?$select=id&$top=5", b"").is_empty());
+    assert!(!graph.misfits("GET", "/groups/delta?$select=id,membres", b"").is_empty());
+    assert!(!graph.misfits("POST", "/directoryObjects/getByIds", br#"{"types":["user"]}"#).is_empty());
 }

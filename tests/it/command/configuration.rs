@@ -298,8 +298,12 @@ fn what_the_example_shows_in_comments_is_understood_too() {
         .lines()
         .filter_map(|line| line.strip_prefix("# ")?.split_once('='))
         .filter(|(name, _)| config::variable_names().contains(name))
-        // The policy file is not there, and a bot token excludes an incoming webhook.
-        .filter(|(name, _)| !["LOCKSTEP_CONFIG", "SLACK_WEBHOOK_URL"].contains(name))
+        // The policy file is not there, a bot token excludes an incoming webhook, and a client secret any other proof.
+        .filter(|(name, _)| {
+            let instead =
+                ["ENTRA_CLIENT_CERTIFICATE_FILE", "AZURE_FEDERATED_TOKEN_FILE", "ENTRA_MANAGED_IDENTITY"];
+            !["LOCKSTEP_CONFIG", "SLACK_WEBHOOK_URL"].contains(name) && !instead.contains(name)
+        })
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     assert!(shown.len() > 10, "{shown:?}");

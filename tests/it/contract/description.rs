@@ -43,8 +43,9 @@ impl Description {
 
     /// The most literal template that matches wins: `/users/delta` before `/users/{id}`.
     fn operation(&self, method: &str, path: &str) -> Option<(&Value, &Value)> {
+        let path = alike(path);
         let paths = self.document["paths"].as_object().unwrap().iter();
-        let mut matching: Vec<_> = paths.filter(|(template, _)| matches(template, path)).collect();
+        let mut matching: Vec<_> = paths.filter(|(template, _)| matches(template, &path)).collect();
         matching.sort_by_key(|(template, _)| template.matches('{').count());
         let item = matching.first()?.1;
         Some((item, item.get(method.to_lowercase())?))
@@ -79,7 +80,7 @@ impl Description {
     /// Graph's `$select` is a string to OpenAPI; its names are properties of the answer.
     fn select_misfits(&self, operation: &Value, query: &str) -> Vec<String> {
         let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
-        let known = self.properties(answer);
+        let known = self.selectable(answer);
         let selected = pairs(query).into_iter().filter(|(name, _)| name == "$select");
         let names = selected.flat_map(|(_, list)| list.split(',').map(str::to_owned).collect::<Vec<_>>());
         let unknown = names.filter(|name| !known.contains_key(name));
@@ -93,6 +94,19 @@ impl Description {
             properties.extend(self.properties(part));
         }
         properties
+    }
+
+    /// What can be selected: a list's are the properties of its rows, and a directory object, which has no more than an
+    /// id of its own, is a user or a group.
+    fn selectable(&self, answer: &Value) -> Map<String, Value> {
+        let properties = self.properties(answer);
+        let rows = properties.get("value").filter(|value| value["type"] == "array");
+        let row = rows.map_or(answer, |rows| &rows["items"]);
+        let kinds = match row["$ref"].as_str().and_then(|at| at.strip_suffix(".directoryObject")) {
+            Some(namespace) => ["user", "group"].map(|kind| format!("{namespace}.{kind}")).to_vec(),
+            None => return self.properties(row),
+        };
+        kinds.into_iter().flat_map(|kind| self.properties(&json!({ "$ref": kind }))).collect()
     }
 
     fn body_misfits(&self, operation: &Value, body: &[u8]) -> Vec<String> {
@@ -141,6 +155,16 @@ impl Description {
             Some(pointer) => self.resolved(self.document.pointer(pointer).unwrap().clone()),
             None => value,
         }
+    }
+}
+
+/// What a group is in is described by its own page ("List group memberOf", "List group transitive memberOf") and not in
+/// this description; it has the same parameters and answers as what a user is in.
+fn alike(path: &str) -> String {
+    let is_above = path.ends_with("/memberOf") || path.ends_with("/transitiveMemberOf");
+    match path.strip_prefix("/groups/") {
+        Some(rest) if is_above => format!("/users/{rest}"),
+        _ => path.to_owned(),
     }
 }
 

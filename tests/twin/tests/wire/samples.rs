@@ -114,11 +114,12 @@ fn spell_out_nullable(value: &mut Value) {
 }
 
 /// What the twin plays and the descriptions leave out.
-const UNDESCRIBED: [&str; 5] = [
+const UNDESCRIBED: [&str; 6] = [
     "POST /oauth/token",
     // Casts and directions of collections that are described.
     "GET /v1.0/groups/{id}/members/microsoft.graph.user",
     "GET /v1.0/groups/{id}/transitiveMembers/microsoft.graph.user",
+    "GET /v1.0/groups/{id}/memberOf",
     "GET /v1.0/groups/{id}/transitiveMemberOf",
     "GET /v1.0/directory/deletedItems/microsoft.graph.group",
 ];
