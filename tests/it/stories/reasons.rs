@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lockstep::case::{BlockProgress, Case, CaseState, Reason};
-use lockstep::clock::Timestamp;
+use lockstep::clock::{Clock, SystemClock};
 use lockstep_twin::send::Change;
 use lockstep_twin::{AccountSeed, PersonId, Setup, Vendor};
 use serde_json::json;
@@ -99,7 +99,7 @@ crate::stories! {
         let (anna, account) = stage.at_risk("Anna Berg", "high");
         let mut dismissed = stage.sender().alert_body(anna, "none");
         dismissed["riskState"] = json!("dismissed");
-        dismissed["detectedDateTime"] = json!(Timestamp::now().to_string());
+        dismissed["detectedDateTime"] = json!(SystemClock.now().to_string());
         stage.alert_with(&dismissed).await;
         let why = stage.until_left_alone(anna).await;
         assert!(why.contains("the alert says dismissed"), "{why}");
