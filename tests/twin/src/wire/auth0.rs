@@ -4,15 +4,19 @@
 //! (403), unknown query parameters (400). Every answer carries the `x-ratelimit-*` headers (Auth0, Rate Limit Policy).
 
 mod access;
+mod create;
 mod devices;
 mod errors;
 mod grants;
+mod identities;
 mod ids;
 pub(crate) mod limits;
 mod members;
 mod organizations;
 mod page;
+mod password;
 mod patch;
+mod profile;
 mod resource_servers;
 mod roles;
 mod routes;

@@ -2,7 +2,7 @@
 //! tests say so and pass.
 
 use crate::client::{Client, encoded, start};
-use crate::samples::{Description, members, same, sample};
+use crate::samples::{Description, members, names, same, sample};
 use lockstep_twin::{AccountId, Hire, Setup};
 use serde_json::{Value, json};
 
@@ -129,4 +129,58 @@ async fn refusals_about_roles_are_the_recorded_ones() {
     let roles: Vec<String> = (0..51).map(|n| s.c.twin.world().create_role(&format!("R{n}"))).collect();
     let path = format!("/organizations/{}/members/{}/roles", s.organization, encoded(&s.account));
     same("409-max-member-roles", &s.c.auth0("POST", &path, Some(json!({"roles": roles}))).await);
+}
+
+#[tokio::test]
+async fn users_and_links_satisfy_the_description() {
+    let s = scene().await;
+    let person = s.c.twin.world().hire(Hire::named("Miriam Graham"));
+    let database = s.c.twin.world().add_database_account(person);
+    let (user, other) = (format!("/users/{}", encoded(&s.account)), format!("/users/{}", encoded(&database)));
+    let identities = format!("{user}/identities");
+    let local = database.split_once('|').expect("a provider").1.to_owned();
+    let link = Some(json!({"provider": "auth0", "user_id": local}));
+    let both = Some(json!({"username": "x", "email": "y@contoso.example"}));
+    let all: Vec<Request<'_>> = vec![
+        ("PATCH", "/users/{id}", other.clone(), Some(json!({"name": "M", "email": "m@contoso.example"}))),
+        ("PATCH", "/users/{id}", other.clone(), both),
+        ("PATCH", "/users/{id}", user.clone(), Some(json!({"name": null}))),
+        ("POST", "/users/{id}/identities", identities.clone(), link.clone()),
+        ("POST", "/users/{id}/identities", identities.clone(), link),
+        ("GET", "/users/{id}", user.clone(), None),
+        (
+            "DELETE",
+            "/users/{id}/identities/{provider}/{user_id}",
+            format!("{identities}/auth0/{local}"),
+            None,
+        ),
+        ("GET", "/users/{id}", other.clone(), None),
+        ("DELETE", "/users/{id}", other.clone(), None),
+        ("DELETE", "/users/{id}", other, None),
+    ];
+    check_all(&s.c, all).await;
+}
+
+#[tokio::test]
+async fn users_are_made_and_linked_as_recorded() {
+    let (Some(created), Some(linked)) =
+        (sample("auth0/users/create-database-user.json"), sample("auth0/users/link-response.json"))
+    else {
+        return;
+    };
+    let s = scene().await;
+    let database = s.c.twin.world().database_connection().id.clone();
+    s.c.twin.world().set_connection_option(&database, "requires_username", true.into());
+    let made = s.c.auth0("POST", "/users", Some(created["request"].clone())).await;
+    assert_eq!(json!(made.status), created["status"]);
+    let told = names(&made.json());
+    let missing =
+        names(&created["response"]).into_iter().filter(|name| !told.contains(name) && name != "picture");
+    assert_eq!(missing.count(), 0, "{told:?}");
+    let user_id = made.json()["user_id"].as_str().expect("an id").to_owned();
+    let body = json!({"provider": "auth0", "user_id": user_id, "connection_id": database});
+    let got = s.c.auth0("POST", &format!("/users/{}/identities", encoded(&s.account)), Some(body)).await;
+    assert_eq!(names(&got.json()[1]), names(&linked[1]));
+    s.c.twin.world().set_custom_domains(2);
+    same("409-custom-domain-conflict", &s.c.auth0("POST", "/users", Some(created["request"].clone())).await);
 }

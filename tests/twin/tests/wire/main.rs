@@ -11,3 +11,4 @@ mod roles;
 mod samples;
 mod sender;
 mod slack;
+mod users;

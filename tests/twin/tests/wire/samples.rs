@@ -158,8 +158,7 @@ async fn management_api_answers_satisfy_the_description() {
     c.twin.world().sign_in(&database);
     let token_set = c.twin.world().add_token_set(&enterprise, "google-oauth2");
     let user = format!("/users/{}", encoded(&enterprise));
-    let create =
-        json!({"connection": "Username-Password-Authentication", "email": "a@b.example", "password": "x"});
+    let create = json!({"connection": "Username-Password-Authentication", "email": "a@b.example", "password": "Long-enough-1"});
     let all: Vec<(&str, &str, String, Option<Value>)> = vec![
         ("GET", "/users", "/users".into(), None),
         ("GET", "/users", "/users?include_totals=true&per_page=1".into(), None),
@@ -269,7 +268,7 @@ async fn auth0_errors_are_the_recorded_ones() {
     let person = c.twin.world().hire(Hire::named("Adele Vance"));
     c.twin.world().add_database_account(person);
     let url = |path: &str| format!("{}/api/v2{path}", c.twin.urls().auth0_url);
-    let database = |connection: &str| json!({"connection": connection, "email": "adele.vance@contoso.example", "password": "x"});
+    let database = |connection: &str| json!({"connection": connection, "email": "adele.vance@contoso.example", "password": "Long-enough-1"});
     same("401-missing-token", &c.send(c.http.get(url("/users"))).await);
     let bad = c.http.get(url("/users")).header("authorization", "Bearer x");
     same("401-invalid-token", &c.send(bad).await);

@@ -2,8 +2,8 @@
 
 use super::super::route::{Route, route};
 use super::{
-    access, devices, grants, members, organizations, patch, resource_servers, roles, search, token,
-    token_sets, users,
+    access, create, devices, grants, identities, members, organizations, patch, resource_servers, roles,
+    search, token, token_sets, users,
 };
 
 /// `needs` lists scopes of which one suffices, except where [`needs_all`] says otherwise.
@@ -27,7 +27,7 @@ pub(crate) const ROUTES: &[Route] = &[
         needs: &["read:users"],
         search::list
     ),
-    route!("POST", "/api/v2/users", query: &[], needs: &["create:users"], users::create),
+    route!("POST", "/api/v2/users", query: &[], needs: &["create:users"], create::create),
     route!(
         "GET",
         "/api/v2/users-by-email",
@@ -166,6 +166,20 @@ pub(crate) const ROUTES: &[Route] = &[
         query: &["identifiers", "page", "per_page", "include_totals", "include_fields"],
         needs: &["read:resource_servers"],
         resource_servers::list
+    ),
+    route!(
+        "POST",
+        "/api/v2/users/{id}/identities",
+        query: &[],
+        needs: &["update:users"],
+        identities::link
+    ),
+    route!(
+        "DELETE",
+        "/api/v2/users/{id}/identities/{provider}/{user_id}",
+        query: &[],
+        needs: &["update:users"],
+        identities::unlink
     ),
     route!(
         "GET",
