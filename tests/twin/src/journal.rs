@@ -47,7 +47,7 @@ pub struct Entry {
 impl Entry {
     /// Whether this request changed something: a successful request with a method other than GET, tokens excepted.
     pub fn is_write(&self) -> bool {
-        (200..300).contains(&self.status) && &*self.method != "GET" && !self.route.contains("/token")
+        (200..300).contains(&self.status) && &*self.method != "GET" && !self.route.ends_with("/token")
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod call;
 pub(crate) mod graph;
 pub(crate) mod login;
 pub(crate) mod route;
+pub(crate) mod scim;
 pub(crate) mod server;
 pub(crate) mod slack;
 
@@ -38,6 +39,8 @@ pub(crate) struct State {
 pub(crate) struct Limits {
     pub auth0: Option<Bucket>,
     pub auth0_endpoints: BTreeMap<auth0::limits::Class, Bucket>,
+    /// By connection id.
+    pub scim: BTreeMap<String, Bucket>,
     pub resource_units: Option<Bucket>,
     pub identity_protection: Option<Bucket>,
     pub slack: BTreeMap<String, Bucket>,
@@ -79,6 +82,7 @@ impl Limits {
                 true => auth0::limits::endpoint_buckets(now),
                 false => BTreeMap::new(),
             },
+            scim: BTreeMap::new(),
             resource_units: setup
                 .resource_units_per_ten_seconds
                 .map(|units| Bucket::full(f64::from(units), f64::from(units) / 10.0, now)),
@@ -124,7 +128,7 @@ pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
     match call.vendor {
         Vendor::Login => login::unknown_route(),
         Vendor::Graph => graph::unknown_route(call),
-        Vendor::Auth0 => auth0::unknown_route(),
+        Vendor::Auth0 => auth0::unknown_route(call),
         Vendor::Slack => slack::unknown_route(call),
     }
 }
@@ -134,7 +138,7 @@ pub(crate) fn failure(call: &Call<'_>, status: u16) -> Reply {
     match call.vendor {
         Vendor::Login => login::failure(status),
         Vendor::Graph => graph::failure(call, status),
-        Vendor::Auth0 => auth0::failure(status),
+        Vendor::Auth0 => auth0::failure(call, status),
         Vendor::Slack => slack::failure(status),
     }
 }

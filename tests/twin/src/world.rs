@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod channels;
 mod connections;
+mod enterprise;
 mod guard;
 mod lucene;
 mod notes;
@@ -31,6 +32,7 @@ pub use roles::Role;
 pub use state::AccountState;
 
 pub(crate) use access::Reach;
+pub(crate) use connections::{SCIM_TOKENS_MAX, SCIM_USER_SCOPES};
 
 pub(crate) use guard::Shared;
 pub(crate) use search::Hits;

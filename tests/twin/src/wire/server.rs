@@ -158,7 +158,7 @@ async fn respond(
     let call = call(state, vendor, found, &parts, &body);
     let reply = perform(&call, &strike);
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
-    if !label.contains("/token") {
+    if !label.ends_with("/token") {
         entry.body = body.clone();
     }
     if strike.lose_reply {

@@ -167,6 +167,16 @@ impl World {
         self.accounts.naming(&person.to_string()).cloned().collect()
     }
 
+    /// Ids of the accounts that name this object id, by enterprise identity or by `app_metadata.external_id`, in order.
+    pub(crate) fn accounts_naming(&self, object_id: &str) -> impl Iterator<Item = &AccountId> {
+        self.accounts.naming(object_id)
+    }
+
+    /// Ids of the accounts whose `upn` is this one, in any case.
+    pub(crate) fn accounts_with_upn(&self, upn: &str) -> impl Iterator<Item = &AccountId> {
+        self.accounts.with_upn(upn)
+    }
+
     /// Ids of the accounts with exactly this e-mail address, in order.
     pub fn accounts_with_email(&self, email: &str) -> Vec<AccountId> {
         self.accounts.with_email(email).cloned().collect()

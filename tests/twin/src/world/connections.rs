@@ -95,6 +95,12 @@ impl Connections {
         }
     }
 
+    /// The SCIM token with these characters ends now.
+    pub(super) fn expire(&mut self, token: &str) {
+        let named = self.tokens.iter_mut().filter(|known| known.token == token);
+        named.for_each(|known| known.valid_until = Some(Timestamp::now()));
+    }
+
     /// The account is gone.
     pub(super) fn forget(&mut self, account: &str) {
         self.hidden.remove(account);

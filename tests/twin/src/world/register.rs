@@ -15,6 +15,7 @@ pub(super) struct Register {
     by_object_id: HashMap<String, BTreeSet<AccountId>>,
     by_identity: HashMap<String, AccountId>,
     by_login: HashMap<Login, BTreeSet<AccountId>>,
+    by_upn: HashMap<String, BTreeSet<AccountId>>,
 }
 
 /// A database connection and an e-mail address in lower case, or a user name.
@@ -46,6 +47,11 @@ impl Register {
     /// The account that has this identity, as its own or linked.
     pub fn with_identity(&self, provider: &str, user_id: &str) -> Option<&AccountId> {
         self.by_identity.get(&format!("{provider}|{user_id}"))
+    }
+
+    /// Ids of the accounts with this user principal name, in any case.
+    pub fn with_upn(&self, upn: &str) -> impl Iterator<Item = &AccountId> {
+        self.by_upn.get(&upn.to_lowercase()).into_iter().flatten()
     }
 
     /// Ids of the accounts that sign in to this database by this address or name, linked identities included.
@@ -93,6 +99,9 @@ impl Register {
         for login in logins(account) {
             self.by_login.entry(login).or_default().insert(account.id.clone());
         }
+        if let Some(upn) = upn(account) {
+            self.by_upn.entry(upn).or_default().insert(account.id.clone());
+        }
     }
 
     fn strike(&mut self, account: &Account) {
@@ -108,7 +117,14 @@ impl Register {
         for login in logins(account) {
             forget(&mut self.by_login, &login, &account.id);
         }
+        if let Some(upn) = upn(account) {
+            forget(&mut self.by_upn, upn.as_str(), &account.id);
+        }
     }
+}
+
+fn upn(account: &Account) -> Option<String> {
+    account.root.get("upn").and_then(Value::as_str).map(str::to_lowercase)
 }
 
 fn full_id(identity: &Identity) -> String {

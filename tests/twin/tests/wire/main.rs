@@ -9,6 +9,7 @@ mod faults;
 mod organizations;
 mod roles;
 mod samples;
+mod scim;
 mod sender;
 mod slack;
 mod users;
