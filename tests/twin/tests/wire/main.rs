@@ -3,6 +3,7 @@
 mod auth0;
 mod auth0_samples;
 mod client;
+mod connections;
 mod control;
 mod entra;
 mod faults;

@@ -23,13 +23,13 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
         let mut rest = wanted.filter(|connection| connection.id > from);
         let page: Vec<&Connection> = rest.by_ref().take(checkpoint.take).collect();
         let next = page.last().filter(|_| rest.next().is_some()).map(|last| page::mark(&last.id));
-        let page = page.into_iter().map(|connection| with_fields(call, shown(call, connection))).collect();
+        let page = page.into_iter().map(|connection| with_fields(call, listed(connection))).collect();
         return Ok(page::checked("connections", page, next));
     }
     let offset = Offset::capped(call)?;
     let wanted: Vec<&Connection> = wanted.collect();
     let page = wanted.iter().skip(offset.start()).take(offset.per_page);
-    let page = page.map(|connection| with_fields(call, shown(call, connection))).collect();
+    let page = page.map(|connection| with_fields(call, listed(connection))).collect();
     Ok(offset.reply(call, "connections", wanted.len(), page))
 }
 
@@ -103,14 +103,21 @@ pub(super) fn known<'a>(world: &'a World, id: &str) -> Result<&'a Connection, Re
     known.ok_or_else(|| error(404, "The connection does not exist", Some("inexistent_connection")))
 }
 
+/// One by itself shows which applications it is enabled for (recorded).
 fn shown(call: &Call<'_>, connection: &Connection) -> Map<String, Value> {
+    let mut shown = listed(connection);
+    shown.insert("enabled_clients".into(), json!([call.state.setup.auth0_client_id]));
+    shown
+}
+
+/// In a list; its schema has no applications.
+fn listed(connection: &Connection) -> Map<String, Value> {
     let mut shown = json!({
         "id": connection.id,
         "options": connection.options,
         "strategy": connection.strategy,
         "name": connection.name,
         "is_domain_connection": false,
-        "enabled_clients": [call.state.setup.auth0_client_id],
         "realms": [connection.name],
     });
     if !connection.is_database() {
