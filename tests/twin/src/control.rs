@@ -5,6 +5,7 @@
 //! authentication: whoever reaches it owns the world.
 
 mod show;
+mod tenant;
 mod verbs;
 
 use crate::Twin;

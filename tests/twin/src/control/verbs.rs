@@ -7,7 +7,7 @@ use crate::{Answer, Fault, Match, SendError, Times, Twin, Vendor};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-type Arguments = Map<String, Value>;
+pub(super) type Arguments = Map<String, Value>;
 type OnPerson = fn(&mut World, PersonId);
 type OnAccount = fn(&mut World, &str);
 
@@ -58,6 +58,7 @@ pub(super) fn all() -> Value {
         "thaw-search": {},
         "clear-journal": {},
     });
+    super::tenant::describe(&mut all);
     for (name, _) in PERSON {
         all[name] = json!({ "person": "id or UPN" });
     }
@@ -77,6 +78,9 @@ pub(super) async fn run(twin: &Twin, name: &str, arguments: &Arguments) -> Outco
         let account = account(twin, arguments)?;
         verb(&mut twin.world(), &account);
         return Ok(json!({ "account": &*account }));
+    }
+    if let Some(outcome) = super::tenant::run(twin, name, arguments) {
+        return outcome;
     }
     match name {
         "hire" => hire(twin, arguments),
@@ -210,14 +214,14 @@ fn person(twin: &Twin, arguments: &Arguments) -> Result<PersonId, Wrong> {
     found.map(|person| person.id).ok_or_else(|| Wrong::missing(format!("nobody is called {named}")))
 }
 
-fn account(twin: &Twin, arguments: &Arguments) -> Result<AccountId, Wrong> {
+pub(super) fn account(twin: &Twin, arguments: &Arguments) -> Result<AccountId, Wrong> {
     let named = text(arguments, "account")?;
     let world = twin.world();
     let found = world.find_account(named).map(|account| account.id.clone());
     found.ok_or_else(|| Wrong::missing(format!("there is no account {named}")))
 }
 
-fn text<'a>(arguments: &'a Arguments, name: &str) -> Result<&'a str, Wrong> {
+pub(super) fn text<'a>(arguments: &'a Arguments, name: &str) -> Result<&'a str, Wrong> {
     let value = arguments.get(name).and_then(Value::as_str);
     value.ok_or_else(|| Wrong::bad(format!("\"{name}\" is missing")))
 }

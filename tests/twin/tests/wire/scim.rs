@@ -129,9 +129,9 @@ async fn users_are_found_by_filters() {
     assert_eq!(found(format!("externalId eq \"{other}\"")).await, Some(0), "another connection's");
     assert_eq!(found("userName eq \"ADELE.vance@contoso.example\"".into()).await, Some(1));
     assert_eq!(
-        found(format!(
-            "externalId eq \"x\" or userName eq \"miriam.graham@contoso.example\" and active eq true"
-        ))
+        found(
+            "externalId eq \"x\" or userName eq \"miriam.graham@contoso.example\" and active eq true".into()
+        )
         .await,
         Some(1)
     );

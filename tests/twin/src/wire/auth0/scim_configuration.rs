@@ -49,7 +49,7 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
 /// Both fields, always (schema).
 pub(super) fn update(call: &Call<'_>) -> Answer {
     let body = call.json_object().ok_or_else(|| invalid_body("'Expected type object'"))?;
-    for name in ["user_id_attribute", "mapping"].iter().filter(|name| !body.contains_key(**name)) {
+    if let Some(name) = ["user_id_attribute", "mapping"].iter().find(|name| !body.contains_key(**name)) {
         return Err(invalid_body(&format!("'Missing required property: {name}' on property {name}")));
     }
     let mut world = call.world();

@@ -70,7 +70,7 @@ impl Equals {
             // Everything else is not case-exact (RFC 7643, section 4.1).
             Some(Value::String(text)) => text.to_lowercase() == self.value.to_lowercase(),
             Some(Value::Null) | None => false,
-            Some(other) => other.to_string() == self.value,
+            Some(other) => self.value.parse::<Value>().is_ok_and(|wanted| wanted == *other),
         }
     }
 }

@@ -112,7 +112,7 @@ fn set_chosen(list: &mut Value, (name, wanted): &(String, String), sub: &str, va
 fn is_chosen(item: &Value, name: &str, wanted: &str) -> bool {
     match member(item, name) {
         Some(Value::String(text)) => text.eq_ignore_ascii_case(wanted),
-        Some(other) => other.to_string() == wanted,
+        Some(other) => wanted.parse::<Value>().is_ok_and(|wanted| wanted == *other),
         None => false,
     }
 }
