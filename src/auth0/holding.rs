@@ -12,8 +12,8 @@ use crate::case::AccountId;
 use crate::outbound::http::Answer;
 use crate::retry::WhatNow;
 use crate::snapshot::Blocked;
-use crate::snapshot::sync::RootField;
-use crate::snapshot::sync::{AccountKind, Holding, RootWritable};
+
+use crate::snapshot::sync::{AccountKind, Holding, RootField, RootWritable};
 
 const USER_GET: Operation = Operation { word: "user.get", needs: "read:users", not_found: NotFound::Odd };
 
@@ -51,7 +51,9 @@ pub(super) async fn told(
 /// That a person has to mend a permission first does not keep the rest of the account from being read.
 async fn root_writable(caller: &Caller) -> Result<RootWritable, Error> {
     match caller.shared.catalogue.connection(caller).await {
-        Err(error) if error.what_now() == WhatNow::AskHuman => Ok(RootWritable::NotTold),
+        Err(error) if matches!(error.what_now(), WhatNow::AskHuman | WhatNow::GiveUp) => {
+            Ok(RootWritable::NotTold)
+        }
         told => Ok(told?.map_or(RootWritable::NotTold, |connection| connection.root)),
     }
 }

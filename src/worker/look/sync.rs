@@ -14,7 +14,7 @@ use crate::action::Outcome;
 use crate::action::sync::SyncAction;
 use crate::apply::sync::{self as apply, Applied, Told};
 use crate::audit::Entry;
-use crate::case::{AccountId, CaseState};
+use crate::case::{AccountId, Case, Reason, Response};
 use crate::clock;
 use crate::event::{About, Event, EventId, EventKind, Source, Subject, SweepDepth};
 use crate::plan;
@@ -331,20 +331,30 @@ impl<'a> Look<'a> {
         Ok(Verdict::Done)
     }
 
-    /// Whether containment has something to do: a case to open, or an open one that does not stand as it should.
+    /// Whether containment has something to do: a case to open, or an open one to which this look brings news.
     fn must_be_contained(&self) -> bool {
-        let snapshot = &self.picture.snapshot;
         let now = self.looker.deps.clock.now();
-        let Some(case) = &self.known.case else {
-            return plan::plan(&self.as_containment(), &self.policy, now).case.is_some();
-        };
-        let still_gone = match &snapshot.directory {
-            Directory::SoftDeleted(_) | Directory::Missing => true,
-            Directory::Present(person) => person.enabled == Enabled::No,
+        match &self.known.case {
+            None => plan::plan(&self.as_containment(), &self.policy, now).case.is_some(),
+            Some(case) => self.is_news_to(case),
+        }
+    }
+
+    /// A change may be what ends a risk. A sweep brings news only where the directory contradicts the case: a reason it does
+    /// not know, a reason that is over, or an account that is not locked any more.
+    fn is_news_to(&self, case: &Case) -> bool {
+        let snapshot = &self.picture.snapshot;
+        let swept = |ask: &Event| matches!(ask.kind, EventKind::Swept { .. });
+        let knows = |reason: &Reason| case.every_cause().iter().any(|cause| cause.reason == *reason);
+        let contradicts = match &snapshot.directory {
+            Directory::SoftDeleted(_) | Directory::Missing => !knows(&Reason::Deleted),
+            Directory::Present(person) if person.enabled == Enabled::No => !knows(&Reason::Disabled),
+            Directory::Present(_) => knows(&Reason::Deleted) || knows(&Reason::Disabled),
             Directory::Unread(_) => false,
         };
-        let all_blocked = snapshot.accounts.values().all(|account| account.blocked == Blocked::Yes);
-        !(case.state == CaseState::Verified && still_gone && all_blocked)
+        let unlocked = case.response == Response::Contain
+            && snapshot.accounts.values().any(|account| account.blocked == Blocked::No);
+        !self.asks.iter().all(swept) || contradicts || unlocked
     }
 
     /// The same picture as containment sees it.
@@ -386,7 +396,8 @@ impl<'a> Look<'a> {
             about: About::Person(self.subject),
             kind,
             signal_at: first.and_then(|ask| ask.signal_at),
-            received_at: first.map_or(now, |ask| ask.received_at),
+            // The newest of them: an older release must not answer what came after it.
+            received_at: self.asks.iter().map(|ask| ask.received_at).max().unwrap_or(now),
         };
         let enqueued = self.looker.deps.queue.enqueue(&[event]).await;
         enqueued.map_err(|error: queue::Error| Trouble {

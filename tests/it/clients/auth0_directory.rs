@@ -50,8 +50,8 @@ async fn roles_and_memberships_are_given_taken_and_read_back() {
     let acme = tenant.organizations["acme"].clone();
 
     keeper.assign_roles(&account, &[read.clone(), write.clone()]).await.unwrap();
-    keeper.remove_roles(&account, &[write.clone()]).await.unwrap();
-    keeper.remove_roles(&account, &[write.clone()]).await.unwrap();
+    keeper.remove_roles(&account, std::slice::from_ref(&write)).await.unwrap();
+    keeper.remove_roles(&account, std::slice::from_ref(&write)).await.unwrap();
     assert_eq!(reader.roles_of(&account).await.unwrap(), [read.clone()].into());
 
     let globex = OrganizationId(v.twin.world().organization_named("globex").unwrap().id.to_string());
@@ -96,7 +96,7 @@ async fn an_account_is_made_once_changed_in_one_write_and_deleted() {
     let account = keeper.provision(&new).await.unwrap();
     assert!(keeper.provision(&new).await.unwrap_err().is_exists());
     assert_eq!(keeper.provisioned(&new).await.unwrap(), Some(account.clone()));
-    assert_eq!(reader.accounts_of(new.object).await.unwrap(), [account.clone()]);
+    assert_eq!(reader.accounts_of(new.object).await.unwrap(), std::slice::from_ref(&account));
 
     let writes = v.twin.journal().writes(Vendor::Auth0);
     let values = [

@@ -6,6 +6,7 @@
 
 mod directory;
 mod show;
+mod tenant;
 mod verbs;
 
 use crate::Twin;

@@ -52,7 +52,7 @@ impl Entry {
     pub fn is_write(&self) -> bool {
         (200..300).contains(&self.status)
             && &*self.method != "GET"
-            && !self.route.contains("/token")
+            && !self.route.ends_with("/token")
             && !QUESTIONS.iter().any(|question| self.route.ends_with(question))
     }
 }

@@ -55,12 +55,16 @@ fn shown(world: &World, person: &Person) -> Value {
 }
 
 fn account(world: &World, account: &Account) -> Value {
+    let organizations = world.organizations_of(&account.id).into_iter();
+    let organizations = organizations.map(|id| world.organization(&id).name.clone());
     json!({
         "user_id": &*account.id,
         "blocked": account.blocked,
         "sessions": world.sessions(&account.id).len(),
         "refresh_tokens": world.refresh_tokens(&account.id).len(),
         "grants": world.grants(&account.id).len(),
+        "roles": world.role_names_of(&account.id),
+        "organizations": organizations.collect::<Vec<_>>(),
         "app_metadata": account.app_metadata,
     })
 }

@@ -66,6 +66,7 @@ pub(super) fn all() -> Value {
         "release-notifications": {},
     });
     super::directory::describe(&mut all);
+    super::tenant::describe(&mut all);
     for (name, _) in PERSON {
         all[name] = json!({ "person": "id or UPN" });
     }
@@ -87,6 +88,9 @@ pub(super) async fn run(twin: &Twin, name: &str, arguments: &Arguments) -> Outco
         return Ok(json!({ "account": &*account }));
     }
     if let Some(outcome) = super::directory::run(twin, name, arguments) {
+        return outcome;
+    }
+    if let Some(outcome) = super::tenant::run(twin, name, arguments) {
         return outcome;
     }
     match name {
@@ -234,7 +238,7 @@ pub(super) fn person(twin: &Twin, arguments: &Arguments, name: &str) -> Result<P
     found.map(|person| person.id).ok_or_else(|| Wrong::missing(format!("nobody is called {named}")))
 }
 
-fn account(twin: &Twin, arguments: &Arguments) -> Result<AccountId, Wrong> {
+pub(super) fn account(twin: &Twin, arguments: &Arguments) -> Result<AccountId, Wrong> {
     let named = text(arguments, "account")?;
     let world = twin.world();
     let found = world.find_account(named).map(|account| account.id.clone());

@@ -129,3 +129,23 @@ async fn mistakes_are_named() {
         assert_ne!(plane.post(verb, json!({})).await.0, 404, "{verb} is told and not known");
     }
 }
+
+#[tokio::test]
+async fn the_tenant_is_arranged_and_shown() {
+    let plane = Plane::open().await;
+    let (_, hired) = plane.post("hire", json!({"name": "Adele Vance"})).await;
+    let account = hired["accounts"][0].as_str().expect("an enterprise account").to_owned();
+    let (_, made) = plane.post("create-role", json!({"name": "Reader"})).await;
+    assert_eq!(plane.post("create-role", json!({"name": "Reader"})).await.0, 409);
+    plane.post("create-organization", json!({"name": "acme"})).await;
+    plane.post("grant-role", json!({"account": account, "role": "Reader"})).await;
+    plane.post("join-organization", json!({"account": account, "organization": "acme"})).await;
+    let shown = plane.get("state").await["people"][0]["accounts"][0].clone();
+    assert_eq!((&shown["roles"], &shown["organizations"]), (&json!(["Reader"]), &json!(["acme"])));
+    let (_, again) = plane.post("recreate-role", json!({"role": made["role"]})).await;
+    assert_ne!(made["role"], again["role"]);
+    assert_eq!(plane.get("state").await["people"][0]["accounts"][0]["roles"], json!([]));
+    plane.post("leave-organization", json!({"account": account, "organization": "acme"})).await;
+    assert_eq!(plane.post("grant-role", json!({"account": account, "role": "Nothing"})).await.0, 404);
+    assert_eq!(plane.post("grant-scope", json!({"scope": "create:roles"})).await.0, 200);
+}

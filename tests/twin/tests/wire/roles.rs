@@ -39,7 +39,7 @@ async fn roles_are_given_and_taken_and_seen_at_once() {
         204,
         "twice, as recorded"
     );
-    assert_eq!(ids(&c.auth0("GET", &path, None).await, "roles"), [reader.clone()]);
+    assert_eq!(ids(&c.auth0("GET", &path, None).await, "roles"), [&*reader]);
     assert_eq!(c.twin.world().role_names_of(&account), BTreeSet::from(["Reader".to_owned()]));
     let writes = c.twin.world().writes_to(&account);
     assert_eq!((writes[&Write::RolesGranted], writes[&Write::RolesRevoked]), (2, 2));
@@ -88,7 +88,7 @@ async fn a_role_deleted_under_our_feet_is_gone_and_its_namesake_is_another() {
     c.twin.faults().after(Match::vendor(Vendor::Auth0).route("/roles"), 1, move |world| {
         world.recreate_role(&gone);
     });
-    assert_eq!(ids(&c.auth0("GET", "/roles", None).await, "roles"), [role.clone()]);
+    assert_eq!(ids(&c.auth0("GET", "/roles", None).await, "roles"), [&*role]);
     assert_eq!(c.auth0("POST", &path, Some(json!({"roles": [role]}))).await.status, 404);
     assert_eq!(c.auth0("GET", &path, None).await.json(), json!([]));
     let named = c.twin.world().role_named("Reader").expect("made again").id.clone();

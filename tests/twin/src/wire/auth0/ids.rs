@@ -36,7 +36,7 @@ pub(super) fn of(call: &Call<'_>, field: &str) -> Result<Vec<String>, Reply> {
 /// recorded 404 of a role that is gone; no source shows what assigning one answers).
 pub(super) fn roles(call: &Call<'_>) -> Result<Vec<String>, Reply> {
     let named = of(call, "roles")?;
-    for (at, id) in named.iter().enumerate().filter(|(_, id)| !id.starts_with("rol_")) {
+    if let Some((at, id)) = named.iter().enumerate().find(|(_, id)| !id.starts_with("rol_")) {
         let text =
             format!("'Object didn't pass validation for format role-id: {id}' on property roles[{at}]");
         return Err(invalid_body(&text));
