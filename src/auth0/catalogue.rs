@@ -100,9 +100,17 @@ impl Catalogue {
 async fn read_tenant(caller: &Caller, names: &Names) -> Result<Tenant, Error> {
     let roles = read_roles(caller, &names.roles);
     let organizations = read_organizations(caller, &names.organizations);
-    let connection = caller.shared.catalogue.connection(caller);
+    let connection = connection_if_told(caller);
     let (roles, organizations, connection) = futures_util::try_join!(roles, organizations, connection)?;
     Ok(Tenant { roles, organizations, connection: connection.map(|connection| connection.id) })
+}
+
+/// That a person has to mend a permission first does not keep roles and organizations from being read.
+async fn connection_if_told(caller: &Caller) -> Result<Option<Connection>, Error> {
+    match caller.shared.catalogue.connection(caller).await {
+        Err(error) if matches!(error.what_now(), WhatNow::AskHuman | WhatNow::GiveUp) => Ok(None),
+        told => told,
+    }
 }
 
 /// An id is meant before a name: nobody can make a role whose name is another one's id mean that one.

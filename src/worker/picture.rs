@@ -42,6 +42,8 @@ impl Known {
 pub(super) struct Picture {
     pub snapshot: SyncSnapshot,
     pub gone_links: BTreeSet<AccountId>,
+    /// Why the part that only keeping in step needs is not whole. Whether somebody must be contained can be told without.
+    pub missing: Option<Trouble>,
 }
 
 /// What reads both sides: no writer among them.
@@ -71,7 +73,10 @@ pub(super) async fn read(
         accounts(eyes, subject, known, depth),
     );
     let seen = seen.map_err(|error| Trouble::from_graph(&error))?;
-    let tenant = tenant.map_err(|error| Trouble::from_auth0(&error))?;
+    let (tenant, mut missing) = match tenant {
+        Ok(tenant) => (tenant, None),
+        Err(error) => (Tenant::default(), Some(Trouble::from_auth0(&error))),
+    };
     let (accounts, gone_links) = accounts.map_err(|error| Trouble::from_auth0(&error))?;
     let mut snapshot = SyncSnapshot {
         subject,
@@ -88,10 +93,10 @@ pub(super) async fn read(
         asked_at,
         means: Means::RevokeAccess,
     };
-    if depth == Depth::Full {
-        complete(eyes, policy, &mut snapshot).await?;
+    if depth == Depth::Full && missing.is_none() {
+        missing = complete(eyes, policy, &mut snapshot).await.err();
     }
-    Ok(Picture { snapshot, gone_links })
+    Ok(Picture { snapshot, gone_links, missing })
 }
 
 /// Reads what a look without a search has left out.

@@ -52,7 +52,11 @@ pub async fn preview(
     };
     let eyes = Eyes { entra, auth0 };
     let read = picture::read(eyes, subject, policy, &known, Depth::Full, now).await;
-    let snapshot = read.map_err(|trouble| anyhow::anyhow!(trouble.why))?.snapshot;
+    let read = read.map_err(|trouble| anyhow::anyhow!(trouble.why))?;
+    if let Some(missing) = read.missing {
+        anyhow::bail!(missing.why);
+    }
+    let snapshot = read.snapshot;
     let plan = plan(&snapshot, policy, now);
     let explanation = explain(&snapshot, policy);
     Ok(Preview { snapshot, plan, explanation })

@@ -76,6 +76,9 @@ impl<'a> Look<'a> {
         if !self.policy.manages_directory() {
             return self.keep_links().await;
         }
+        if let Some(missing) = self.picture.missing.take() {
+            return Err(missing);
+        }
         for _ in 0..ROUNDS_MAX {
             if let Some(verdict) = self.round().await? {
                 return Ok(verdict);

@@ -4,6 +4,13 @@ use lockstep::case::{CaseState, Reason};
 use lockstep_twin::send::Change;
 use lockstep_twin::{PersonId, Setup, Vendor};
 
+/// A tenant in which our application lacks these scopes.
+fn without(scopes: &[&str]) -> Setup {
+    let mut setup = Setup::unlimited();
+    setup.auth0_scopes.retain(|scope| !scopes.contains(&scope.as_str()));
+    setup
+}
+
 crate::stories! {
     somebody_disabled_in_entra_is_locked_out_and_let_in_when_enabled_again(stage, Setup::unlimited()) {
         stage.start().await;
@@ -20,6 +27,20 @@ crate::stories! {
         assert_eq!(stage.writes(), 3);
         stage.until_told("Released").await;
         assert_eq!(stage.messages().len(), 1);
+        stage.end().await;
+    }
+
+    somebody_disabled_is_locked_out_though_roles_and_connection_may_not_be_read(
+        stage, without(&["read:roles", "read:connections"])
+    ) {
+        stage.policy("[[roles]]\nrole = \"Engineer\"\n");
+        stage.start().await;
+        let (anna, account) = stage.hire("Anna Berg");
+        stage.twin.world().disable(anna);
+        stage.changed(anna, Change::Updated).await;
+        let case = stage.until_case(anna, CaseState::Verified).await;
+        assert_eq!(case.reason, Reason::Disabled);
+        assert!(stage.is_locked_out(&account));
         stage.end().await;
     }
 
