@@ -119,10 +119,12 @@ fn host(url: &str) -> String {
 fn webhooks(config: &Config) -> Vec<&'static str> {
     let Some(ingest) = &config.ingest else { return Vec::new() };
     let azure_monitor = !ingest.azure_monitor_secrets.is_empty() || ingest.azure_monitor_jwt.is_some();
+    let event_grid = !ingest.event_grid_secrets.is_empty() && !ingest.graph_client_states.is_empty();
     let all = [
         (!ingest.graph_client_states.is_empty(), "/webhooks/graph"),
         (!ingest.risk_secrets.is_empty(), "/webhooks/risk"),
         (azure_monitor, "/webhooks/azure-monitor"),
+        (event_grid, "/webhooks/eventgrid"),
     ];
     all.into_iter().filter(|(on, _)| *on).map(|(_, path)| path).collect()
 }
@@ -166,6 +168,13 @@ fn ingest_notes(config: &Config) -> Vec<String> {
         .into_iter()
         .map(|name| format!("{name} is the one of .env.example, which everybody knows: make your own"))
         .collect();
+    let lacks_state = |ingest: &crate::ingest::Settings| {
+        !ingest.event_grid_secrets.is_empty() && ingest.graph_client_states.is_empty()
+    };
+    if config.ingest.as_ref().is_some_and(lacks_state) {
+        let why = "/webhooks/eventgrid is off: GRAPH_CLIENT_STATE, by which its events prove themselves, is not set";
+        notes.push(why.to_owned());
+    }
     let route = |source: Source| match source {
         Source::Graph => Some("/webhooks/graph"),
         Source::Risk => Some("/webhooks/risk"),

@@ -5,6 +5,7 @@
 
 mod admin;
 mod azure_monitor;
+mod eventgrid;
 mod fuzz;
 mod graph;
 mod limits;

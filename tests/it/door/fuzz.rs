@@ -10,10 +10,11 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use super::eventgrid::{self, event};
 use super::graph::{batch, user_changed};
 use super::risk::alert;
 use super::signing::{SECRET, sign};
-use super::world::{GROUP, TENANT, USER, World};
+use super::world::{GRID_SECRET, GROUP, TENANT, USER, World};
 
 const CASES: u32 = 400;
 
@@ -76,7 +77,8 @@ fn bytes_of_a_stranger_are_refused_and_never_stored() {
         prop_assert_eq!(direct.ask("/webhooks/risk", &headers, body.clone()), 401);
         let graph = direct.ask("/webhooks/graph", &headers, body.clone());
         prop_assert!(matches!(graph, 400 | 401), "{}", graph);
-        prop_assert_eq!(direct.ask("/webhooks/azure-monitor?secret=x", &headers, body), 401);
+        prop_assert_eq!(direct.ask("/webhooks/azure-monitor?secret=x", &headers, body.clone()), 401);
+        prop_assert_eq!(direct.ask("/webhooks/eventgrid?secret=x", &headers, body), 401);
         Ok(())
     });
     assert_eq!(direct.stored(), 0);
@@ -103,7 +105,12 @@ fn a_notification_with_a_changed_client_state_or_tenant_is_not_authentic() {
     run((prop::bool::ANY, "\\PC{0,130}"), |(is_state, text)| {
         let mut item = user_changed();
         item[if is_state { "clientState" } else { "tenantId" }] = json!(text);
-        prop_assert_eq!(direct.ask("/webhooks/graph", &[], batch(&[item]).into_bytes()), 401);
+        prop_assert_eq!(
+            direct.ask("/webhooks/graph", &[], batch(std::slice::from_ref(&item)).into_bytes()),
+            401
+        );
+        let grid = direct.ask(&eventgrid::path(GRID_SECRET), &[], event(item).to_string().into_bytes());
+        prop_assert_eq!(grid, 401);
         Ok(())
     });
     assert_eq!(direct.stored(), 0);
@@ -113,11 +120,15 @@ fn a_notification_with_a_changed_client_state_or_tenant_is_not_authentic() {
 fn signed_nonsense_is_answered_and_never_makes_us_panic() {
     let direct = Direct::new();
     let monitor = "/webhooks/azure-monitor?secret=monitor%2Bsecret%2Fwith%3Dsigns";
+    let grid = eventgrid::path(GRID_SECRET);
     run(shapes(), |value| {
         let body = value.to_string().into_bytes();
-        for (path, headers) in
-            [("/webhooks/risk", direct.signed(&body)), ("/webhooks/graph", vec![]), (monitor, vec![])]
-        {
+        for (path, headers) in [
+            ("/webhooks/risk", direct.signed(&body)),
+            ("/webhooks/graph", vec![]),
+            (monitor, vec![]),
+            (&grid, vec![]),
+        ] {
             let status = direct.ask(path, &headers, body.clone());
             prop_assert!(matches!(status, 202 | 400 | 401 | 413), "{} answered {}", path, status);
         }
@@ -132,6 +143,22 @@ fn signed_bytes_are_answered_and_never_make_us_panic() {
         let headers = direct.signed(&body);
         let status = direct.ask("/webhooks/risk", &headers, body);
         prop_assert!(matches!(status, 202 | 400), "{}", status);
+        Ok(())
+    });
+}
+
+#[test]
+fn bytes_that_come_with_the_secret_of_event_grid_are_answered_and_never_make_us_panic() {
+    let direct = Direct::new();
+    let grid = eventgrid::path(GRID_SECRET);
+    run((any::<Vec<u8>>(), any::<prop::sample::Index>()), |(bytes, place)| {
+        let status = direct.ask(&grid, &[], bytes.clone());
+        prop_assert!(matches!(status, 400 | 401), "{}", status);
+        let mut body = event(user_changed()).to_string().into_bytes();
+        let at = place.index(body.len());
+        body.splice(at..at, bytes);
+        let status = direct.ask(&grid, &[], body);
+        prop_assert!(matches!(status, 202 | 400 | 401), "{}", status);
         Ok(())
     });
 }

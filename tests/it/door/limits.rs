@@ -35,12 +35,14 @@ async fn a_route_without_a_secret_is_not_there() {
     closed.graph_client_states.clear();
     closed.risk_secrets.clear();
     closed.azure_monitor_secrets.clear();
+    closed.event_grid_secrets.clear();
     let world = World::with(closed).await;
     for path in [
         "/webhooks/graph",
         "/webhooks/graph?validationToken=a",
         "/webhooks/risk",
         "/webhooks/azure-monitor",
+        "/webhooks/eventgrid",
         "/",
     ] {
         assert_eq!(problem(world.post(path, "{}").await).await, (404, "not_found".into()), "{path}");

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::eventgrid::{self, event};
 use super::graph::{batch, user_changed, with};
 use super::risk::alert;
 use super::signing::SECRET;
-use super::world::{CLIENT_STATE, Gate, MONITOR_SECRET, USER, World};
+use super::world::{CLIENT_STATE, GRID_SECRET, Gate, MONITOR_SECRET, OTHER_GRID_SECRET, USER, World};
 
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
@@ -64,14 +65,31 @@ async fn bad_requests_leave_no_secret_no_body_and_no_person_in_the_log() {
     let monitor = "/webhooks/azure-monitor?secret=monitor%2Bsecret%2Fwith%3Dsigns&x=hushhush";
     assert_eq!(world.post(monitor, "hushhush").await.status(), 400);
     assert_eq!(world.post("/webhooks/azure-monitor?secret=guessed-state", "hushhush").await.status(), 401);
+    let grid = format!("{}&x=hushhush", eventgrid::path(GRID_SECRET));
+    assert_eq!(world.post(&grid, "hushhush").await.status(), 400);
+    assert_eq!(world.post(&eventgrid::path("guessed-state"), "hushhush").await.status(), 401);
+    let stated = event(with(user_changed(), "clientState", json!("guessed-state"))).to_string();
+    assert_eq!(world.post(&grid, stated).await.status(), 401);
+    let handshake = world.http.request(http::Method::OPTIONS, world.url(&grid));
+    let odd = handshake.header("webhook-request-origin", "hush hushhush");
+    assert_eq!(odd.send().await.unwrap().status(), 400);
     let admin = world.http.post(world.admin_url("/api/v1/contain?x=hushhush")).bearer_auth("guessed-state");
     assert_eq!(admin.body("hushhush").send().await.unwrap().status(), 401);
+    assert_eq!(world.post(&grid, event(user_changed()).to_string()).await.status(), 202);
     world.gate(Gate::Mined);
     assert_eq!(world.alert(&alert().to_string()).await, 500);
+    assert_eq!(world.post(&grid, event(user_changed()).to_string()).await.status(), 500);
 
     let text = page.text();
     let secrets = [CLIENT_STATE, MONITOR_SECRET, &SECRET[6..], &world.token, "guessed-state", "monitor%2B"];
-    for hidden in secrets.into_iter().chain(["olivia", "hushhush", USER, "clientState", "whsec_"]) {
+    let grid_secrets = [GRID_SECRET, OTHER_GRID_SECRET, "grid%2B"];
+    for hidden in secrets.into_iter().chain(grid_secrets).into_iter().chain([
+        "olivia",
+        "hushhush",
+        USER,
+        "clientState",
+        "whsec_",
+    ]) {
         assert!(!text.contains(hidden), "the log says {hidden}:\n{text}");
     }
     for cause in ["unreadable", "unsigned", "not_authentic", "bad_handshake", "wrong_secret"] {

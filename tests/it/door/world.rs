@@ -27,6 +27,9 @@ pub const GROUP: &str = "0bc7d487-fd6f-41a0-8362-71ec81074f11";
 pub const CLIENT_STATE: &str = "9f6c1e0a-secret-client-state";
 pub const OTHER_CLIENT_STATE: &str = "<secretClientState>";
 pub const MONITOR_SECRET: &str = "monitor+secret/with=signs";
+/// Old and new, while it is being rotated.
+pub const OTHER_GRID_SECRET: &str = "grid-secret-of-last-year";
+pub const GRID_SECRET: &str = "grid+secret/with=signs";
 pub const NOW: &str = "2026-07-18T16:00:00Z";
 
 #[derive(Debug)]
@@ -124,7 +127,7 @@ pub fn settings() -> ingest::Settings {
         risk_secrets: vec![SecretString::from(OLD_SECRET), SecretString::from(SECRET)],
         azure_monitor_secrets: vec![MONITOR_SECRET.into()],
         azure_monitor_jwt: None,
-        event_grid_secrets: Vec::new(),
+        event_grid_secrets: vec![OTHER_GRID_SECRET.into(), GRID_SECRET.into()],
         requests_max: 64,
     }
 }

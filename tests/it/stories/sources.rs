@@ -1,7 +1,8 @@
 //! Who is meant by an alert, in whatever shape and however often it comes.
 
 use futures_util::future::join_all;
-use lockstep::case::CaseState;
+use lockstep::case::{CaseState, Reason};
+use lockstep_twin::send::eventgrid::{self, Sequence, Verdict};
 use lockstep_twin::send::{Change, Lifecycle, notifications};
 use lockstep_twin::{AccountSeed, Hire, PersonId, Setup, Vendor};
 
@@ -95,6 +96,35 @@ crate::stories! {
         stage.ask_to_release(&again).await;
         stage.until_case(anna, CaseState::Released).await;
         assert!(!stage.is_blocked(&enterprise) && !stage.is_blocked(&database));
+        stage.end().await;
+    }
+
+    graph_tells_by_event_grid_and_whoever_was_disabled_is_locked_out(stage, Setup::unlimited()) {
+        let setup = stage.twin.setup().clone();
+        stage.set_env("EVENT_GRID_SECRET", &setup.event_grid_secret);
+        stage.start().await;
+        let consent = stage.sender().eventgrid_handshake().await.unwrap();
+        assert!(consent.status == 200 && eventgrid::is_allowed(&consent), "{consent:?}");
+
+        let (anna, account) = stage.hire("Anna Berg");
+        let (ben, other) = stage.hire("Ben Alt");
+        stage.twin.world().disable(anna);
+        let event = eventgrid::user(&setup, anna, Change::Updated, Sequence::Number);
+        assert_eq!(stage.sender().cloud_event(&event).await.verdict, Verdict::Delivered);
+        let case = stage.until_case(anna, CaseState::Verified).await;
+        assert_eq!(case.reason, Reason::Disabled);
+        assert!(stage.is_locked_out(&account));
+
+        // A batch in which one event is of somebody else's subscription.
+        stage.twin.world().soft_delete(ben);
+        let mut forged = eventgrid::user(&setup, anna, Change::Deleted, Sequence::Absent);
+        forged["data"]["clientState"] = "guessed".into();
+        let batch = [forged, eventgrid::user(&setup, ben, Change::Deleted, Sequence::Text)];
+        assert_eq!(stage.sender().cloud_events(&batch).await.verdict, Verdict::Delivered);
+        stage.until_case(ben, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&other));
+        let counter = r#"lockstep_events_total{source="graph",kind="none",outcome="wrong_client_state"}"#;
+        assert_eq!(stage.metric(counter).await, Some(1.0));
         stage.end().await;
     }
 
