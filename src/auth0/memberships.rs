@@ -1,4 +1,4 @@
-//! Which roles an account has, and which organizations it is a member of. Immediate, unlike the lists of a role's or an
+//! Which roles an account has, which organizations it is a member of, and how one signs in there. Immediate, unlike the lists of a role's or an
 //! organization's members (Auth0, Retrieve Organization Members).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use crate::auth0::Error;
 use crate::auth0::call::{Caller, NotFound, Operation, user_path};
 use crate::auth0::pages::{self, Most};
-use crate::auth0::wire::Named;
+use crate::auth0::wire::{EnabledConnection, Named};
 use crate::case::AccountId;
 use crate::outbound;
 use crate::snapshot::sync::{OrganizationId, RoleId};
@@ -26,10 +26,18 @@ const ORGANIZATIONS_LIST: Operation = Operation {
 const MEMBER_ROLES_LIST: Operation =
     Operation { word: "member.roles", needs: "read:organization_member_roles", not_found: NotFound::Stale };
 
+const ENABLED_LIST: Operation = Operation {
+    word: "organization.connections",
+    needs: "read:organization_connections",
+    not_found: NotFound::Stale,
+};
+
 /// Twice what Auth0 allows for one user, and for one member (Auth0, Entity Limit Policy: 50).
 const ROLES: Most = Most { items: 100, per_page: 50 };
 /// Where paging by number ends (Auth0 Management API v2, pagination).
 const ORGANIZATIONS: Most = Most { items: 1000, per_page: 100 };
+/// Connections of one organization; also where paging by number ends.
+const ENABLED: Most = Most { items: 1000, per_page: 100 };
 /// Organizations whose roles are asked for at a time.
 const AT_A_TIME: usize = 8;
 
@@ -56,6 +64,18 @@ pub(super) async fn organizations_of(
         Ok::<_, Error>((organization, roles))
     };
     futures_util::stream::iter(memberships).map(with_roles).buffered(AT_A_TIME).try_collect().await
+}
+
+/// The ids of the connections that members of the organization may sign in with.
+pub(super) async fn enabled_connections(
+    caller: &Caller,
+    organization: &OrganizationId,
+) -> Result<BTreeSet<String>, Error> {
+    let segment = outbound::segment(&organization.0);
+    let segment = segment.ok_or(Error::NotAnId { operation: ENABLED_LIST.word })?;
+    let path = format!("/organizations/{segment}/enabled_connections");
+    let listed: Vec<EnabledConnection> = pages::all(caller, ENABLED_LIST, &path, ENABLED).await?;
+    Ok(listed.into_iter().map(|enabled| enabled.connection_id).collect())
 }
 
 /// The path of something of one member of an organization.

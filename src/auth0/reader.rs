@@ -109,6 +109,17 @@ impl Reader {
         self.caller.shared.catalogue.tenant(&self.caller, names).await
     }
 
+    /// The ids of the connections that members of an organization may sign in with.
+    ///
+    /// # Errors
+    /// Also when the organization is gone.
+    pub async fn enabled_connections(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<BTreeSet<String>, Error> {
+        memberships::enabled_connections(&self.caller, organization).await
+    }
+
     /// Reads the tenant anew when it is asked for next. [`Error::Stale`] has done so already.
     pub fn forget_tenant(&self) {
         self.caller.shared.catalogue.forget();

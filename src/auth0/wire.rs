@@ -121,7 +121,8 @@ pub(super) enum OffsetPage<T> {
             alias = "resource_servers",
             alias = "roles",
             alias = "organizations",
-            alias = "connections"
+            alias = "connections",
+            alias = "enabled_connections"
         )]
         items: Vec<T>,
     },
@@ -158,6 +159,12 @@ pub(super) struct Named {
     pub(super) id: String,
     #[serde(default)]
     pub(super) name: String,
+}
+
+/// A connection that members of an organization may sign in with.
+#[derive(Debug, Deserialize)]
+pub(super) struct EnabledConnection {
+    pub(super) connection_id: String,
 }
 
 /// A connection, without its options but one: they hold its secret.

@@ -15,6 +15,7 @@ use crate::event::ObjectId;
 use crate::outbound::Deps;
 use crate::policy::Policy;
 use crate::policy::sync::Target;
+use crate::snapshot::sync::Tenant;
 use crate::telemetry::Metrics;
 
 /// Ids of groups that are asked for at a time (Microsoft Graph, directoryObject: getByIds takes a thousand).
@@ -52,7 +53,8 @@ impl Line {
 impl Doctor {
     pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
         let vendors = Vendors::of_environment()?;
-        let mut lines = graph(&vendors).await;
+        let mut lines = vec![tenant(&vendors).await];
+        lines.extend(graph(&vendors).await);
         lines.extend(groups(&vendors).await);
         lines.extend(auth0(&vendors).await);
         lines.extend(subscriptions(&vendors).await);
@@ -66,6 +68,19 @@ fn text(line: &Line) -> String {
         (Some(fix), _) => format!("wrong  {}\n       {}", plain(&line.what), plain(fix)),
         (None, true) => format!("ok     {}", plain(&line.what)),
         (None, false) => format!("wrong  {}", plain(&line.what)),
+    }
+}
+
+/// A token is for the tenant of ENTRA_TENANT_ID; a managed identity's is for the tenant of the machine.
+async fn tenant(vendors: &Vendors) -> Line {
+    let ours = vendors.config.tenant;
+    match vendors.entra.organization().await {
+        Ok(theirs) if theirs == ours => Line::good(format!("Graph: this is the tenant {theirs}")),
+        Ok(theirs) => {
+            let fix = "correct ENTRA_TENANT_ID, or give the identity of that tenant";
+            Line::bad(format!("Graph: this is the tenant {theirs}, and ENTRA_TENANT_ID says {ours}"), fix)
+        }
+        Err(error) => Line::bad("Graph: the tenant cannot be read", error.to_string()),
     }
 }
 
@@ -127,6 +142,38 @@ async fn auth0(vendors: &Vendors) -> Vec<Line> {
         },
     ));
     lines.extend(connection(vendors, &tenant.connection, policy));
+    lines.extend(enabled(vendors, &tenant).await);
+    lines
+}
+
+/// Whoever is a member of an organization gets in only by a connection that is enabled there (Auth0, Enable Organization
+/// Connections).
+async fn enabled(vendors: &Vendors, tenant: &Tenant) -> Vec<Line> {
+    let (Some(name), Some(id)) = (&work(&vendors.config).auth0.connection, &tenant.connection) else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for (organization, organization_id) in &tenant.organizations {
+        match vendors.auth0.enabled_connections(organization_id).await {
+            Ok(enabled) if enabled.contains(id) => {}
+            Ok(_) => {
+                let what = format!("Auth0: {name} is not enabled in the organization {organization}");
+                let fix =
+                    "enable it there (Organizations, Connections), or its members cannot sign in with it";
+                lines.push(Line::bad(what, fix));
+            }
+            Err(error) => {
+                let what =
+                    format!("Auth0: the connections of the organization {organization} cannot be read");
+                lines.push(Line::bad(what, error.to_string()));
+            }
+        }
+    }
+    if lines.is_empty() && !tenant.organizations.is_empty() {
+        let count = tenant.organizations.len();
+        lines
+            .push(Line::good(format!("Auth0: {name} is enabled in all {count} organizations of the policy")));
+    }
     lines
 }
 

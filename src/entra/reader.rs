@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::entra::call::{At, Caller, Operation, Service, Shared};
 use crate::entra::{Error, Link, wire};
-use crate::event::ObjectId;
+use crate::event::{ObjectId, TenantId};
 use crate::outbound::Trouble;
 use crate::outbound::http::{Answer, Unreadable};
 use crate::snapshot::{Directory, Person, RiskView};
@@ -24,6 +24,8 @@ const RISK_GET: Operation = Operation {
     service: Service::IdentityProtection,
     ..Operation::READ
 };
+const ORGANIZATION_GET: Operation =
+    Operation { word: "organization.get", needs: "User.Read.All", ..Operation::READ };
 /// Pages of one list that are read before it is called too long: 999 rows each, some twenty thousand groups.
 const PAGES_MAX: usize = 20;
 
@@ -52,6 +54,19 @@ impl Reader {
             Ok(person) => Ok(Directory::Present(person)),
             Err(error) if error.is_gone() => self.deleted(id).await,
             Err(error) => Err(error),
+        }
+    }
+
+    /// The tenant that our token is for, in Graph's own words (Graph, Get organization: exactly one).
+    ///
+    /// # Errors
+    /// Also when Graph names none or several.
+    pub async fn organization(&self) -> Result<TenantId, Error> {
+        let answer = self.caller.get(ORGANIZATION_GET, At::Path("/organization?$select=id")).await?;
+        let listed: wire::Organizations = read(ORGANIZATION_GET, &answer)?;
+        match listed.value[..] {
+            [ref one] => Ok(TenantId(one.id)),
+            _ => Err(misfit(ORGANIZATION_GET, &answer, Unreadable::Shape)),
         }
     }
 

@@ -85,6 +85,17 @@ impl RiskyUser {
     }
 }
 
+/// The tenant, in a list of one.
+#[derive(Debug, Deserialize)]
+pub(super) struct Organizations {
+    pub(super) value: Vec<Organization>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Organization {
+    pub(super) id: Uuid,
+}
+
 /// A page of directory objects of several kinds (Graph, Paging).
 #[derive(Debug, Deserialize)]
 pub(super) struct Objects {

@@ -1,6 +1,7 @@
 //! The built program as a stranger meets it: help, exit codes, mistakes all at once, no prompt and no secret.
 
 mod configuration;
+mod doctor;
 mod help;
 mod program;
 mod reading;

@@ -100,6 +100,7 @@ async fn every_read_of_the_directory_is_as_described() {
     reader.kinds_of(&[ada, sales]).await.unwrap();
     reader.direct_groups(ada).await.unwrap();
     reader.parents(sales).await.unwrap();
+    reader.organization().await.unwrap();
     for tracked in [Tracked::Users { properties }, Tracked::Groups] {
         reader.delta(&tracked, &DeltaFrom::Latest).await.unwrap();
         let page = reader.delta(&tracked, &DeltaFrom::Start).await.unwrap();

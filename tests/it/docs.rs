@@ -150,6 +150,7 @@ fn metrics() -> BTreeSet<String> {
     let metrics = Metrics::new();
     metrics.containment(Hop::Total, Duration::ZERO);
     metrics.event("risk", "risk_reported", "accepted");
+    metrics.subscription_expiry("users", Duration::ZERO);
     metrics.queue("contain", 0, 0.0);
     metrics.dead_letters("contain", 0);
     metrics.vendor_request("auth0", "user.patch", Some(200));

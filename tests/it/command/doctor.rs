@@ -1,0 +1,181 @@
+//! `doctor` against the twin: each thing that is wrong is told with its fix, and nothing is written.
+
+use lockstep_twin::setup::{Login, environment_with};
+use lockstep_twin::{Setup, Twin, Vendor};
+use serde_json::Value;
+
+use super::program::{Place, Ran};
+
+const NOBODY: &str = "00000000-0000-0000-0000-0000000000e1";
+
+/// A twin, and where a program runs that is wired to it.
+struct Clinic {
+    twin: Twin,
+    place: Place,
+}
+
+impl Clinic {
+    async fn open(setup: Setup) -> Clinic {
+        let twin = Twin::start(setup).await;
+        let mut place = Place::new();
+        for (name, value) in twin.env() {
+            place.set(&name, &value);
+        }
+        Clinic { twin, place }
+    }
+
+    /// A group, and a policy that names it, a role and an organization.
+    fn policy(&self, group: &str) {
+        let policy = format!(
+            "[[roles]]\nrole = \"Engineer\"\nany_of = [\"{group}\"]\n\
+             [[organizations]]\norganization = \"acme\"\nany_of = [\"{group}\"]\n"
+        );
+        self.place.write("lockstep.toml", &policy);
+    }
+
+    /// Everything that the policy names exists, and members of the organization may sign in.
+    fn in_order(&self) {
+        let group = {
+            let mut world = self.twin.world();
+            world.create_role("Engineer");
+            let acme = world.create_organization("acme");
+            let connection = world.enterprise_connection().id.clone();
+            world.enable_connection(&acme, &connection, false);
+            world.create_group("Engineering")
+        };
+        self.policy(&group.to_string());
+    }
+
+    fn ask(&self) -> Ran {
+        let ran = self.place.run(&["doctor"]);
+        assert_eq!(self.twin.journal().writes(Vendor::Auth0), 0, "doctor only reads");
+        crate::contract::assert_kept(&self.twin);
+        ran
+    }
+}
+
+/// The line that says `what` and is wrong, with what to do about it.
+fn fix_of(ran: &Ran, what: &str) -> String {
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    let mut lines = ran.out.lines();
+    let line = lines.find(|line| line.contains(what));
+    let line = line.unwrap_or_else(|| panic!("nothing says {what:?}:\n{}", ran.out));
+    assert!(line.starts_with("wrong  "), "{line}");
+    lines.next().expect("a fix follows").trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_in_order_is_told_so_and_exits_0() {
+    let clinic = Clinic::open(Setup::unlimited()).await;
+    clinic.in_order();
+    let ran = clinic.ask();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.out.lines().all(|line| line.starts_with("ok     ")), "{}", ran.out);
+    for told in [
+        &*format!("this is the tenant {}", clinic.twin.setup().tenant_id),
+        "users can be read",
+        "groups can be read",
+        "risk can be read",
+        "all 1 groups of the policy exist",
+        "the Management API can be read",
+        &format!("the connection {} exists", clinic.twin.setup().auth0_connection),
+        "is enabled in all 1 organizations",
+        "Graph does not notify",
+    ] {
+        assert!(ran.out.contains(told), "{told}: {}", ran.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_policy_names_and_nobody_made_is_told_with_its_fix() {
+    let clinic = Clinic::open(Setup::unlimited()).await;
+    clinic.policy(NOBODY);
+    let ran = clinic.ask();
+    assert!(fix_of(&ran, &format!("{NOBODY} is no group")).contains("correct the object id"));
+    assert!(fix_of(&ran, "there is no role Engineer").contains("create it"));
+    assert!(fix_of(&ran, "there is no organization acme").contains("create it"));
+    let json: Value = clinic.place.run(&["doctor", "--json"]).json();
+    let wrong: Vec<&Value> = json.as_array().unwrap().iter().filter(|line| line["ok"] == false).collect();
+    assert_eq!(wrong.len(), 3, "{json:#}");
+    assert!(wrong.iter().all(|line| line["what"].is_string() && line["fix"].is_string()), "{json:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_not_there_or_not_enabled_is_told_with_its_fix() {
+    let mut clinic = Clinic::open(Setup::unlimited()).await;
+    clinic.in_order();
+    clinic.twin.world().create_organization("globex");
+    let policy = std::fs::read_to_string(clinic.place.path("lockstep.toml")).unwrap();
+    clinic.place.write("lockstep.toml", &policy.replace("acme", "globex"));
+    let fix = fix_of(&clinic.ask(), "is not enabled in the organization globex");
+    assert!(fix.contains("enable it there"), "{fix}");
+    clinic.place.set("AUTH0_CONNECTION", "contoso-entar");
+    let fix = fix_of(&clinic.ask(), "the connection contoso-entar was not found");
+    assert!(fix.contains("AUTH0_CONNECTION") && fix.contains("read:connections"), "{fix}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_is_named_by_what_cannot_be_read_without_it() {
+    let mut setup = Setup::unlimited();
+    setup.graph_permissions = vec!["User.Read.All".to_owned()];
+    setup.auth0_scopes.retain(|scope| scope != "read:organization_connections");
+    let clinic = Clinic::open(setup).await;
+    clinic.in_order();
+    let ran = clinic.ask();
+    let fix = fix_of(&ran, "not so that groups can be read");
+    assert!(fix.contains("GroupMember.Read.All"), "{fix}");
+    assert!(fix_of(&ran, "not so that risk can be read").contains("IdentityRiskyUser.Read.All"));
+    let fix = fix_of(&ran, "the connections of the organization acme cannot be read");
+    assert!(fix.contains("read:organization_connections"), "{fix}");
+    assert!(ran.out.contains("ok     Graph: users can be read"), "{}", ran.out);
+
+    let mut setup = Setup::unlimited();
+    setup.auth0_scopes.retain(|scope| scope != "read:roles");
+    let clinic = Clinic::open(setup).await;
+    clinic.in_order();
+    assert!(fix_of(&clinic.ask(), "Auth0: cannot be read").contains("read:roles"));
+}
+
+/// A managed identity's token is for the tenant of its machine, whatever ENTRA_TENANT_ID says.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_of_another_tenant_is_found_out() {
+    let mut clinic = Clinic::open(Setup::unlimited()).await;
+    let (setup, urls) = (clinic.twin.setup().clone(), clinic.twin.urls().clone());
+    clinic.place = Place::new();
+    for (name, value) in environment_with(&setup, &urls, Login::Imds) {
+        clinic.place.set(&name, &value);
+    }
+    clinic.in_order();
+    assert_eq!(clinic.ask().code, 0);
+    clinic.place.set("ENTRA_TENANT_ID", NOBODY);
+    let ran = clinic.ask();
+    let fix =
+        fix_of(&ran, &format!("this is the tenant {}, and ENTRA_TENANT_ID says {NOBODY}", setup.tenant_id));
+    assert!(fix.contains("correct ENTRA_TENANT_ID"), "{fix}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_is_not_there_is_told_with_the_command_that_makes_it() {
+    let mut clinic = Clinic::open(Setup::unlimited()).await;
+    clinic.in_order();
+    clinic.place.set("LOCKSTEP_PUBLIC_URL", "https://lockstep.example");
+    let ran = clinic.ask();
+    for resource in ["users", "groups"] {
+        let fix = fix_of(&ran, &format!("does not notify of {resource}"));
+        assert!(fix.contains("lockstep subscriptions ensure"), "{fix}");
+    }
+}
+
+#[test]
+fn vendors_that_do_not_answer_are_told_and_a_bad_configuration_is_78() {
+    let mut place = Place::complete();
+    let ran = place.run(&["doctor"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(
+        !ran.out.contains("wrong  Auth0: there is no"),
+        "nothing is missed that was not read: {}",
+        ran.out
+    );
+    place.set("AUTH0_DOMAIN", "https://contoso.eu.auth0.com/");
+    assert_eq!(place.run(&["doctor"]).code, 78);
+}
