@@ -290,6 +290,7 @@ impl Policy {
     /// Whether the policy asks for anything beyond containment: without it the sync lane only watches for leavers.
     pub fn manages_directory(&self) -> bool {
         self.provision.method != Method::FirstLogin
+            || self.provision.link != Link::Never
             || !self.attributes.is_empty()
             || !self.roles.is_empty()
             || !self.organizations.is_empty()

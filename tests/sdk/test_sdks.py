@@ -209,6 +209,99 @@ def test_auth0_grants_devices_and_apis(twin):
     assert (orders.token_lifetime, orders.token_lifetime_for_web) == (3600, 1800), orders
 
 
+def management_client(twin, *scopes):
+    """A client whose token carries scopes that Lockstep's own does not have."""
+    for scope in scopes:
+        twin.do("grant-scope", scope=scope)
+    return auth0_client(twin)
+
+
+def test_auth0_roles_are_made_given_and_taken(twin):
+    api = management_client(twin, "create:roles", "update:roles", "delete:roles")
+    _, enterprise, database, _ = twin.hire("Sdk Roles")
+    role = api.roles.create(name="Sdk Reader", description="Reads")
+    assert api.roles.get(role.id).description == "Reads"
+    assert api.roles.update(role.id, description="Reads all").description == "Reads all"
+    assert [one.id for one in api.roles.list(name_filter="sdk reader")] == [role.id]
+    api.users.roles.assign(enterprise, roles=[role.id])
+    assert [one.name for one in api.users.roles.list(enterprise)] == ["Sdk Reader"]
+    api.roles.users.assign(role.id, users=[database])
+    assert {user.user_id for user in api.roles.users.list(role.id, take=1)} == {enterprise, database}
+    api.users.roles.delete(enterprise, roles=[role.id])
+    api.users.roles.delete(enterprise, roles=[role.id])
+    assert list(api.users.roles.list(enterprise)) == []
+    api.roles.delete(role.id)
+    try:
+        api.roles.get(role.id)
+    except ApiError as error:
+        assert error.status_code == 404, error
+        return
+    raise AssertionError("a deleted role was found")
+
+
+def test_auth0_organizations_have_members_with_roles(twin):
+    api = auth0_client(twin)
+    _, enterprise, *_ = twin.hire("Sdk Organizations")
+    role = twin.do("create-role", name="Sdk Member")["role"]
+    organization = twin.do("create-organization", name="sdk-acme")["organization"]
+    twin.do("enable-connection", organization="sdk-acme", connection=twin.env["AUTH0_CONNECTION"])
+    assert api.organizations.get(organization).name == "sdk-acme"
+    assert api.organizations.get_by_name("sdk-acme").id == organization
+    assert organization in [one.id for one in api.organizations.list()]
+    members = api.organizations.members
+    members.create(organization, members=[enterprise])
+    members.roles.assign(organization, enterprise, roles=[role])
+    assert [one.id for one in members.roles.list(organization, enterprise)] == [role]
+    assert [one.user_id for one in members.list(organization)] == [enterprise]
+    assert [one.id for one in api.users.organizations.list(enterprise)] == [organization]
+    enabled = list(api.organizations.enabled_connections.list(organization))
+    assert [one.connection.strategy for one in enabled] == ["waad"], enabled
+    members.roles.delete(organization, enterprise, roles=[role])
+    members.delete(organization, members=[enterprise])
+    assert list(members.list(organization)) == []
+
+
+def test_auth0_users_are_linked_and_unlinked(twin):
+    api = auth0_client(twin)
+    _, enterprise, database, _ = twin.hire("Sdk Links")
+    own = database.split("|")[1]
+    linked = api.users.identities.link(enterprise, provider="auth0", user_id=own)
+    assert [identity.provider for identity in linked] == ["waad", "auth0"], linked
+    left = api.users.identities.delete(enterprise, "auth0", own)
+    assert [identity.provider for identity in left] == ["waad"], left
+    assert api.users.get(database).user_id == database
+
+
+def test_auth0_connections_and_their_scim(twin):
+    api = management_client(twin, "read:scim_token", "delete:scim_token", "delete:scim_config")
+    connection = next(iter(api.connections.list(name=[twin.env["AUTH0_CONNECTION"]])))
+    read = api.connections.get(connection.id)
+    assert read.strategy == "waad", read
+    scim = api.connections.scim_configuration
+    before = scim.get(connection.id)
+    assert before.user_id_attribute == "externalId", before
+    assert len(scim.get_default_mapping(connection.id).mapping) == len(before.mapping)
+    assert [one.connection_id for one in scim.list()] == [connection.id]
+    scim.update(connection.id, user_id_attribute="externalId", mapping=before.mapping)
+    made = scim.tokens.create(connection.id, scopes=["get:users"], token_lifetime=900)
+    assert made.token.startswith(made.token_id), made
+    assert made.token_id in [token.token_id for token in scim.tokens.get(connection.id)]
+    scim.tokens.delete(connection.id, made.token_id)
+    scim.delete(connection.id)
+    assert scim.create(connection.id).user_id_attribute == "externalId"
+    api.connections.update(connection.id, show_as_button=True)
+
+
+def test_auth0_tickets_and_mails(twin):
+    api = auth0_client(twin)
+    _, enterprise, database, _ = twin.hire("Sdk Tickets")
+    assert "reset-password" in api.tickets.change_password(user_id=database, ttl_sec=3600).ticket
+    assert "email-verification" in api.tickets.verify_email(user_id=database).ticket
+    ticket = api.guardian.enrollments.create_ticket(user_id=enterprise, send_mail=True)
+    assert ticket.ticket_id in ticket.ticket_url, ticket
+    assert api.jobs.verification_email.create(user_id=database).type == "verification_email"
+
+
 def test_graph_users_are_read_with_select_and_manager(twin):
     person, *_ = twin.hire("Sdk Graph")
 
