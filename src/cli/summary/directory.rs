@@ -91,15 +91,21 @@ impl Directory {
 /// What is allowed, but probably not meant.
 pub fn notes(policy: &Policy) -> Vec<String> {
     let mut notes = Vec::new();
-    let open: BTreeSet<&str> =
-        policy.roles.iter().filter(|rule| rule.rule().reach().is_none()).map(|rule| rule.role.as_str()).collect();
-    notes.extend(
-        open.into_iter().map(|role| format!("the role {role} is given to everybody: its rule names no any_of and no all_of")),
-    );
+    let open: BTreeSet<&str> = policy
+        .roles
+        .iter()
+        .filter(|rule| rule.rule().reach().is_none())
+        .map(|rule| rule.role.as_str())
+        .collect();
+    notes.extend(open.into_iter().map(|role| {
+        format!("the role {role} is given to everybody: its rule names no any_of and no all_of")
+    }));
     let open = policy.organizations.iter().filter(|rule| rule.rule().reach().is_none());
     let open: BTreeSet<&str> = open.map(|rule| rule.organization.as_str()).collect();
     notes.extend(open.into_iter().map(|name| {
-        format!("everybody becomes a member of the organization {name}: its rule names no any_of and no all_of")
+        format!(
+            "everybody becomes a member of the organization {name}: its rule names no any_of and no all_of"
+        )
     }));
     let maps_email = policy.attributes.iter().any(|attribute| attribute.to == Target::Root(RootField::Email));
     if maps_email && policy.provision.method != Method::Database {
