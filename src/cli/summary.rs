@@ -123,6 +123,11 @@ fn webhooks(config: &Config) -> Vec<&'static str> {
         (!ingest.graph_client_states.is_empty(), "/webhooks/graph"),
         (!ingest.risk_secrets.is_empty(), "/webhooks/risk"),
         (azure_monitor, "/webhooks/azure-monitor"),
+        // Its events carry the client state too: without one the route is not there.
+        (
+            !ingest.event_grid_secrets.is_empty() && !ingest.graph_client_states.is_empty(),
+            "/webhooks/eventgrid",
+        ),
     ];
     all.into_iter().filter(|(on, _)| *on).map(|(_, path)| path).collect()
 }
@@ -159,13 +164,18 @@ fn notes(config: &Config, roles: &Roles) -> Vec<String> {
 
 fn ingest_notes(config: &Config) -> Vec<String> {
     let on = webhooks(config);
-    if on.is_empty() {
-        return vec!["no webhook is on: only `lockstep contain` starts anything".to_owned()];
-    }
     let mut notes: Vec<String> = example_secrets(config)
         .into_iter()
         .map(|name| format!("{name} is the one of .env.example, which everybody knows: make your own"))
         .collect();
+    let grid = config.ingest.as_ref().is_some_and(|ingest| !ingest.event_grid_secrets.is_empty());
+    if grid && !on.contains(&"/webhooks/eventgrid") {
+        notes.push("EVENT_GRID_SECRET has no effect: GRAPH_CLIENT_STATE is not set".to_owned());
+    }
+    if on.is_empty() {
+        notes.push("no webhook is on: only `lockstep contain` starts anything".to_owned());
+        return notes;
+    }
     let route = |source: Source| match source {
         Source::Graph => Some("/webhooks/graph"),
         Source::Risk => Some("/webhooks/risk"),
@@ -189,6 +199,7 @@ fn example_secrets(config: &Config) -> Vec<&'static str> {
         ("GRAPH_CLIENT_STATE", &ingest.graph_client_states),
         ("RISK_WEBHOOK_SECRET", &ingest.risk_secrets),
         ("AZURE_MONITOR_SECRET", &ingest.azure_monitor_secrets),
+        ("EVENT_GRID_SECRET", &ingest.event_grid_secrets),
     ];
     let known = |secret: &SecretString| {
         EXAMPLE
