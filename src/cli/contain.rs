@@ -14,6 +14,7 @@ use super::output::{Output, plain};
 use super::wait::{Awaited, Ended, Which, wait};
 use super::{records, words};
 use crate::case::{Case, CaseId, CaseState};
+use crate::clock::{Clock, SystemClock};
 use crate::event::{EventId, ObjectId};
 
 /// Lock a person out of Auth0: block every account, end sessions and refresh tokens, read back
@@ -67,6 +68,7 @@ impl Contain {
         let local = super::local()?;
         let admin = Admin::of(&local)?;
         self.consent.obtain(&format!("Lock {} out of Auth0?", self.person))?;
+        let asked_at = SystemClock.now();
         let request = Request { user: self.person.to_string(), reason: &self.reason, by: words::who() };
         let accepted: Accepted = admin.post("/api/v1/contain", &request).await?;
         let answer = Answer { event: accepted.event, case: CaseId::opened_by(accepted.event) };
@@ -78,7 +80,7 @@ impl Contain {
         output.say(format_args!("accepted as event {}; waiting until it is proven", answer.event));
         let awaited = Awaited {
             event: accepted.event,
-            which: Which::Of(self.person),
+            which: Which::Of { person: self.person, asked_at },
             state: CaseState::Verified,
             patience: self.timeout.map(Duration::from_secs),
         };
@@ -103,10 +105,10 @@ fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
             Ok(Exit::NotVerified)
         }
         Ended::TimeUp(None) => {
-            output.say_error("not verified: no case was opened in time; is a worker running?");
+            output.say_error("not verified: nobody has looked at it in time; is a worker running?");
             Ok(Exit::NotVerified)
         }
-        Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {reason}"))),
+        Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {}", plain(&reason)))),
     }
 }
 

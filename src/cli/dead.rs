@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::admin::Admin;
 use super::ask::Consent;
 use super::exit::{Exit, Failure};
-use super::output::{Output, plain, table};
+use super::output::{Output, plain, plain_lines, table};
 use super::{records, words};
 use crate::clock::Timestamp;
 use crate::event::{Event, EventId, Lane};
@@ -160,7 +160,7 @@ impl Shown {
 
     fn details(&self) -> String {
         let event = match &self.envelope {
-            Some(event) => serde_json::to_string_pretty(event).unwrap_or_default(),
+            Some(event) => plain_lines(&serde_json::to_string_pretty(event).unwrap_or_default()),
             None => "what lay on the queue cannot be read".to_owned(),
         };
         let died = self.died_at.strftime("%Y-%m-%d %H:%M:%SZ");

@@ -64,7 +64,31 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     lines.join("\n")
 }
 
-/// Names and reasons come from outside: a terminal must not be steered by them.
+/// Names and reasons come from outside: a terminal must not be steered by them, and what is read must be what is there.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || turns_text(c) { ' ' } else { c }).collect()
+}
+
+/// Like [`plain`], line by line.
+pub fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// Turns the direction of the text after it, so that a line reads otherwise than it is stored (Unicode, UAX #9: explicit
+/// embeddings, overrides and isolates). Right-to-left names need none of them.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_steers_a_terminal_or_turns_its_text() {
+        assert_eq!(plain("a\u{1b}[31mb\u{9b}2Jc\n"), "a [31mb 2Jc ");
+        assert_eq!(plain("Ann \u{202e}nnA\u{2066}"), "Ann  nnA ");
+        assert_eq!(plain("\u{05d0}\u{05d1} Zo\u{eb}"), "\u{05d0}\u{05d1} Zo\u{eb}");
+        assert_eq!(plain_lines("{\n  \"by\": \"\u{9b}2J\"\n}"), "{\n  \"by\": \" 2J\"\n}");
+    }
 }

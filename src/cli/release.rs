@@ -10,7 +10,7 @@ use super::admin::Admin;
 use super::ask::Consent;
 use super::cases;
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, plain};
 use super::wait::{Awaited, Ended, Which, wait};
 use super::{records, words};
 use crate::case::{CaseId, CaseState};
@@ -102,6 +102,6 @@ fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
                 "accepted, but the case is {state} and not released in time: {hint}"
             )))
         }
-        Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {reason}"))),
+        Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {}", plain(&reason)))),
     }
 }

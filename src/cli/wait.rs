@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::case::{Case, CaseId, CaseState};
-use crate::clock::{Clock, SystemClock};
+use crate::case::{Case, CaseId, CaseState, Cause, Reason};
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::event::{EventId, ObjectId};
 use crate::store::{Store, WhichCases};
 
@@ -13,7 +13,7 @@ use super::exit::Failure;
 
 /// How often the store is looked at; a look is one indexed read.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long to wait for a case to appear at all, unless told otherwise; the policy's default for a read-back.
+/// How long to wait for a case to take it up at all, unless told otherwise; the policy's default for a read-back.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A case may be overdue already; the look that was just asked for gets at least this long.
 const PATIENCE_LEAST: Duration = Duration::from_secs(2);
@@ -47,8 +47,12 @@ pub struct Awaited {
 #[derive(Debug, Clone, Copy)]
 pub enum Which {
     Case(CaseId),
-    /// The case that the event opens for this person, or the one that was open already.
-    Of(ObjectId),
+    /// The case that the event opens for this person, or the one that was open already and has taken it up since
+    /// `asked_at`: what was proven before that says nothing about now.
+    Of {
+        person: ObjectId,
+        asked_at: Timestamp,
+    },
 }
 
 /// Looks until the case has the state, has ended otherwise, or time is up.
@@ -72,19 +76,27 @@ pub async fn wait(store: &dyn Store, awaited: Awaited) -> Result<Ended, Failure>
 }
 
 async fn find(store: &dyn Store, awaited: &Awaited) -> Result<Option<Case>, Failure> {
-    let person = match awaited.which {
+    let (person, asked_at) = match awaited.which {
         Which::Case(id) => return Ok(store.case(id).await?),
-        Which::Of(person) => person,
+        Which::Of { person, asked_at } => (person, asked_at),
     };
     if let Some(case) = store.case(CaseId::opened_by(awaited.event)).await? {
         return Ok(Some(case));
     }
     let open = store.cases(WhichCases::Open, OPEN_CASES_MAX).await?;
-    Ok(open.into_iter().find(|case| case.subject.object == person))
+    Ok(open.into_iter().find(|case| case.subject.object == person && has_taken_up(case, asked_at)))
 }
 
+/// A look saves what it was asked together with what it has seen.
+fn has_taken_up(case: &Case, asked_at: Timestamp) -> bool {
+    let is_operators = |cause: &Cause| matches!(cause.reason, Reason::Operator { .. });
+    case.causes.iter().any(|cause| is_operators(cause) && cause.as_of >= asked_at)
+}
+
+/// A case that was proven stays so while Auth0 cannot be read, and says that: then nothing is proven now.
 fn settled(case: &Case, wanted: CaseState) -> Option<Ended> {
-    if case.state == wanted {
+    let is_proven_now = wanted != CaseState::Verified || case.open.is_empty();
+    if case.state == wanted && is_proven_now {
         return Some(Ended::Reached(Box::new(case.clone())));
     }
     (!case.state.is_open()).then(|| Ended::Elsewhere(Box::new(case.clone())))

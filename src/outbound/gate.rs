@@ -27,9 +27,16 @@ pub struct Gate {
     state: Mutex<State>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    until: Timestamp,
+    /// How long it was when the vendor asked for it; it is never longer than that.
+    length: Duration,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    not_before: Option<Timestamp>,
+    not_before: Option<Pause>,
     /// Throttled answers since the last good one.
     in_a_row: u32,
 }
@@ -43,10 +50,14 @@ impl Gate {
     /// # Errors
     /// The time until which nothing may be sent.
     pub fn check(&self) -> Result<(), Timestamp> {
-        match self.state().not_before {
-            Some(until) if self.clock.now() < until => Err(until),
-            _ => Ok(()),
+        let now = self.clock.now();
+        let mut state = self.state();
+        let Some(pause) = &mut state.not_before else { return Ok(()) };
+        if clock::elapsed(now, pause.until) > pause.length {
+            // The clock was set back: a pause of a second must not become one of an hour.
+            pause.until = clock::after(now, pause.length);
         }
+        if now < pause.until { Err(pause.until) } else { Ok(()) }
     }
 
     /// Closes the gate after a throttled answer. A pause that is already longer stays.
@@ -57,9 +68,9 @@ impl Gate {
             Told::Until(until) => until,
             Told::Nothing => self.guess(state.in_a_row),
         };
-        if state.not_before.is_none_or(|earlier| earlier < until) {
+        if state.not_before.is_none_or(|earlier| earlier.until < until) {
             tracing::warn!(vendor = self.vendor, %until, "the vendor throttles us; waiting");
-            state.not_before = Some(until);
+            state.not_before = Some(Pause { until, length: clock::elapsed(self.clock.now(), until) });
         }
     }
 
@@ -117,6 +128,18 @@ mod tests {
         gate.close(Told::Until(until));
         gate.close(Told::Until(later(&hands, 2)));
         assert_eq!(gate.check(), Err(until), "the longer pause holds");
+        hands.set(until);
+        assert_eq!(gate.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_pause_longer_than_it_was() {
+        let (gate, hands) = gate();
+        gate.close(Told::Until(later(&hands, 7)));
+        hands.set(later(&hands, 5));
+        hands.set("2026-03-02T02:00:00Z".parse().unwrap());
+        let until = gate.check().unwrap_err();
+        assert_eq!(clock::elapsed(hands.now(), until), Duration::from_secs(7));
         hands.set(until);
         assert_eq!(gate.check(), Ok(()));
     }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::dead;
 use super::look::{Counted, Looker, Verdict};
-use crate::clock::{self, Timestamp};
+use crate::clock;
 use crate::event::{Event, Lane};
 use crate::queue::{Body, Delivery, Receipt, Settlement};
 
@@ -45,8 +46,9 @@ pub(super) struct Dispatcher {
     /// Keys that are being looked at, with what has arrived for them since.
     busy: HashMap<String, Vec<InHand>>,
     looks: JoinSet<Ended>,
-    /// A vendor is away: nobody new is looked at before this.
-    paused_until: Option<Timestamp>,
+    /// A vendor is away: nobody new is looked at before this. Not a time of day: a clock that is set back must not stop
+    /// the lane for hours.
+    paused_until: Option<Instant>,
 }
 
 impl Dispatcher {
@@ -85,7 +87,7 @@ impl Dispatcher {
     }
 
     fn pause_left(&self) -> Option<Duration> {
-        let left = clock::elapsed(self.looker.deps.clock.now(), self.paused_until?);
+        let left = self.paused_until?.saturating_duration_since(Instant::now());
         Some(left.max(Duration::from_millis(1)))
     }
 
@@ -122,7 +124,8 @@ impl Dispatcher {
     async fn take_ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         let Ended { key, deliveries, verdict } = ended.expect("looks are neither aborted nor let panic");
         if let Verdict::Later { pause_until: Some(until), .. } = &verdict {
-            self.paused_until = self.paused_until.max(Some(*until));
+            let left = clock::elapsed(self.looker.deps.clock.now(), *until);
+            self.paused_until = self.paused_until.max(Some(Instant::now() + left));
         }
         for in_hand in deliveries {
             self.settle(in_hand, &verdict).await;

@@ -2,6 +2,7 @@
 
 mod auth0_trouble;
 mod containment;
+mod full_disk;
 mod graph_trouble;
 mod operators;
 mod people;

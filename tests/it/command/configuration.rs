@@ -180,6 +180,27 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
 }
 
 #[test]
+fn event_grid_is_summed_up_like_the_other_webhooks() {
+    let example =
+        include_str!("../../../.env.example").lines().find_map(|l| l.strip_prefix("# EVENT_GRID_SECRET="));
+    let mut place = Place::complete();
+    place.set("EVENT_GRID_SECRET", example.unwrap()).set("AUTH0_URL", "https://contoso.eu.auth0.com");
+    let ran = place.run(&["check"]);
+    assert!(ran.out.contains("webhooks   /webhooks/graph, /webhooks/eventgrid on"), "{}", ran.out);
+    assert!(ran.out.contains("EVENT_GRID_SECRET is the one of .env.example"), "{}", ran.out);
+    // Set by half: the route is not there, and nobody finds out by a 404.
+    place.set("GRAPH_CLIENT_STATE", "");
+    let ran = place.run(&["check"]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.out.contains("webhooks   none on"), "{}", ran.out);
+    assert!(
+        ran.out.contains("EVENT_GRID_SECRET has no effect: GRAPH_CLIENT_STATE is not set"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
 fn a_secret_may_come_from_a_file() {
     let mut place = Place::complete();
     place.write("secret", &format!("{SECRET}\n")).write("empty", "\n");

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep::case::{CaseId, CaseState};
+use lockstep::case::{Case, CaseId, CaseState, Cause, Reason, Response};
 use lockstep::clock::SystemClock;
 use lockstep::event::{Event, EventKind, Lane};
 use lockstep::queue::{Body, Delivery, Queue, Settlement};
@@ -129,13 +129,52 @@ async fn contain_wait_ends_with_4_and_says_what_is_open() {
     let server = Server::start().await;
     // The case's own deadline for the read-back has passed long ago.
     save(&server.store, case(1, CaseState::Accepted)).await;
-    let ran = server.run(&["contain", &ANN.to_string(), "--reason", "x", "--yes", "--wait"]).await;
+    let waiting = server.spawn(&["contain", &ANN.to_string(), "--reason", "x", "--yes", "--wait"]);
+    let asked = server.next(Lane::Contain).await;
+    save(&server.store, taken_up(case(1, CaseState::Accepted), &asked)).await;
+    let ran = waiting.await.unwrap();
     assert_eq!(ran.code, 4, "{ran:#?}");
     assert!(
         ran.talk.contains("not verified: Auth0 cannot be reached; waad|contoso|ann: 1 session"),
         "{}",
         ran.talk
     );
+}
+
+/// The open case, looked at for what was asked.
+fn taken_up(case: Case, asked: &Event) -> Case {
+    let reason = Reason::Operator { by: "eve".into(), reason: "x".into() };
+    let (source, response, as_of) = (asked.source, Response::Contain, asked.received_at);
+    Case { version: 2, causes: vec![Cause { reason, source, response, as_of }], ..case }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contain_wait_takes_no_earlier_proof_for_one_of_now() {
+    let server = Server::start().await;
+    let contain = ["contain", &ANN.to_string(), "--reason", "x", "--yes", "--wait"];
+    // Proven long ago; whether the block was lifted since, nobody has looked.
+    save(&server.store, case(1, CaseState::Verified)).await;
+    let ran = server.run(&[&contain[..], &["--timeout", "1"]].concat()).await;
+    assert_eq!(ran.code, 4, "{ran:#?}");
+    assert!(ran.talk.contains("nobody has looked at it in time"), "{}", ran.talk);
+    server.next(Lane::Contain).await;
+
+    // Looked at, and Auth0 could not be read.
+    let waiting = server.spawn(&contain);
+    let asked = server.next(Lane::Contain).await;
+    let mut unread = taken_up(case(1, CaseState::Verified), &asked);
+    unread.open = vec!["Auth0 could not be read: down".into()];
+    save(&server.store, unread).await;
+    let ran = waiting.await.unwrap();
+    assert_eq!(ran.code, 4, "{ran:#?}");
+    assert!(ran.talk.contains("not verified: Auth0 could not be read"), "{}", ran.talk);
+
+    let waiting = server.spawn(&contain);
+    let asked = server.next(Lane::Contain).await;
+    let read = Case { version: 3, ..taken_up(case(1, CaseState::Verified), &asked) };
+    save(&server.store, read).await;
+    let ran = waiting.await.unwrap();
+    assert_eq!(ran.code, 0, "{ran:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

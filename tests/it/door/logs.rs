@@ -83,13 +83,9 @@ async fn bad_requests_leave_no_secret_no_body_and_no_person_in_the_log() {
     let text = page.text();
     let secrets = [CLIENT_STATE, MONITOR_SECRET, &SECRET[6..], &world.token, "guessed-state", "monitor%2B"];
     let grid_secrets = [GRID_SECRET, OTHER_GRID_SECRET, "grid%2B"];
-    for hidden in secrets.into_iter().chain(grid_secrets).chain([
-        "olivia",
-        "hushhush",
-        USER,
-        "clientState",
-        "whsec_",
-    ]) {
+    for hidden in
+        secrets.into_iter().chain(grid_secrets).chain(["olivia", "hushhush", USER, "clientState", "whsec_"])
+    {
         assert!(!text.contains(hidden), "the log says {hidden}:\n{text}");
     }
     for cause in ["unreadable", "unsigned", "not_authentic", "bad_handshake", "wrong_secret"] {

@@ -1,10 +1,53 @@
 //! Giving back: what we blocked and nothing else, once, and not for long where the reason is new.
 
-use lockstep::case::CaseState;
-use lockstep_twin::{Setup, Vendor};
+use lockstep::case::{CaseState, Cause, Reason};
+use lockstep::clock::{Clock, SystemClock};
+use lockstep::event::{About, Event, EventId, EventKind, Source};
+use lockstep::store::DeadLetter;
+use lockstep_twin::{PersonId, Setup, Vendor};
+use reqwest::Method;
 use serde_json::json;
 
 use super::verbs::BLOCK;
+use crate::harness::Stage;
+
+impl Stage {
+    /// Hands the same event out once more, as a queue may at any time: by way of a dead letter, which every back end has.
+    async fn redeliver(&self, event: &Event) {
+        let letter = DeadLetter {
+            id: event.id,
+            lane: event.lane(),
+            envelope: event.to_envelope().unwrap(),
+            reason: "delivered twice".into(),
+            attempts: 1,
+            died_at: SystemClock.now(),
+        };
+        self.store().bury(letter).await.unwrap();
+        let path = format!("/dead/{}/replay", event.id);
+        let (status, told) = self.admin(Method::POST, &path, json!({ "by": "kim" })).await;
+        assert_eq!(status, 202, "{told}");
+    }
+
+    /// The very event by which an operator's request joined this person's case.
+    async fn join_open_case(&self, person: PersonId) -> Event {
+        let body = json!({ "user": person.to_string(), "by": "kim", "reason": "laptop stolen" });
+        let (status, told) = self.admin(Method::POST, "/contain", body).await;
+        assert_eq!(status, 202, "{told}");
+        let is_operators = |cause: &Cause| matches!(cause.reason, Reason::Operator { .. });
+        let joined = self.until("the request has joined the case", async || {
+            self.cases_of(person).await.remove(0).causes.into_iter().find(is_operators)
+        });
+        let received_at = joined.await.as_of;
+        Event {
+            id: EventId(told["event"].as_str().unwrap().parse().unwrap()),
+            source: Source::Operator,
+            about: About::Person(self.subject(person)),
+            kind: EventKind::ContainRequested { by: "kim".into(), reason: "laptop stolen".into() },
+            signal_at: Some(received_at),
+            received_at,
+        }
+    }
+}
 
 crate::stories! {
     a_risk_that_the_person_has_mended_releases_too(stage, Setup::unlimited()) {
@@ -31,6 +74,27 @@ crate::stories! {
         assert!(why.contains("after this alert"), "{why}");
         assert!(!stage.is_blocked(&account));
         assert_eq!(stage.cases_of(anna).await.len(), 1);
+        stage.end().await;
+    }
+
+    what_joined_a_case_and_is_delivered_again_after_the_release_locks_nobody(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account, case) = stage.contained("Anna Berg").await;
+        let joined = stage.join_open_case(anna).await;
+        stage.ask_to_release(&case).await;
+        stage.until_case(anna, CaseState::Released).await;
+        stage.until_idle().await;
+        let writes = stage.writes();
+        stage.redeliver(&joined).await;
+        let why = stage.until_left_alone(anna).await;
+        assert!(why.contains("was released as of"), "{why}");
+        stage.until_idle().await;
+        assert!(!stage.is_blocked(&account));
+        assert_eq!((stage.cases_of(anna).await.len(), stage.writes()), (1, writes));
+        // A new request of the same words is another event, and counts.
+        stage.ask_to_contain(anna).await;
+        let again = stage.until_case(anna, CaseState::Verified).await;
+        assert_ne!(again.id, case.id);
         stage.end().await;
     }
 
@@ -90,7 +154,7 @@ crate::stories! {
         stage.until_case(anna, CaseState::Released).await;
         let path = format!("/cases/{}/release", case.id);
         let body = json!({ "by": "kim", "reason": "again" });
-        let (status, told) = stage.admin(reqwest::Method::POST, &path, body).await;
+        let (status, told) = stage.admin(Method::POST, &path, body).await;
         assert_eq!(status, 409, "{told}");
         assert!(!stage.is_blocked(&account));
         stage.end().await;
