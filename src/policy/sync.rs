@@ -298,6 +298,14 @@ impl Policy {
             || self.leavers.delete != Delete::Never
     }
 
+    /// Whether it holds what a variable cannot override.
+    pub fn has_lists_of_tables(&self) -> bool {
+        !(self.attributes.is_empty()
+            && self.tables.is_empty()
+            && self.roles.is_empty()
+            && self.organizations.is_empty())
+    }
+
     /// Every group that any rule names; memberships of others are of no interest.
     pub fn groups(&self) -> BTreeSet<ObjectId> {
         let organizations = self.organizations.iter().flat_map(|organization| {
