@@ -210,12 +210,13 @@ fn stranger(name: &str, keys: &[Key], path: &str) -> Wrong {
     let home = if path.is_empty() { "the policy".to_owned() } else { shape::header(path) };
     let wrong = Wrong::new(format!("this is no key of {home}"));
     let elsewhere = shape::homes(name);
+    // A key that exists elsewhere is meant as it is written, however near another one is.
+    if !elsewhere.is_empty() {
+        let homes: Vec<&str> = elsewhere.iter().map(String::as_str).collect();
+        return wrong.help(format!("it belongs under {}", one_of(&homes)));
+    }
     match nearest(name, names.iter().copied()) {
         Some(meant) => wrong.help(format!("did you mean {meant}?")),
-        None if !elsewhere.is_empty() => {
-            let homes: Vec<&str> = elsewhere.iter().map(String::as_str).collect();
-            wrong.help(format!("it belongs under {}", one_of(&homes)))
-        }
         None => wrong.help(format!("{home} knows {}", names.join(", "))),
     }
 }
