@@ -10,6 +10,7 @@ pub(crate) mod call;
 pub(crate) mod graph;
 pub(crate) mod login;
 pub(crate) mod route;
+pub(crate) mod scim;
 pub(crate) mod server;
 pub(crate) mod slack;
 
@@ -43,6 +44,8 @@ pub(crate) struct State {
 pub(crate) struct Limits {
     pub auth0: Option<Bucket>,
     pub auth0_endpoints: BTreeMap<auth0::limits::Class, Bucket>,
+    /// By connection id.
+    pub scim: BTreeMap<String, Bucket>,
     pub resource_units: Option<Bucket>,
     pub identity_protection: Option<Bucket>,
     /// By route; empty when they are lifted.
@@ -96,6 +99,7 @@ impl Limits {
                 true => auth0::limits::endpoint_buckets(now),
                 false => BTreeMap::new(),
             },
+            scim: BTreeMap::new(),
             resource_units: setup
                 .resource_units_per_ten_seconds
                 .map(|units| Bucket::full(f64::from(units), f64::from(units) / 10.0, now)),
@@ -154,7 +158,7 @@ pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
     match call.vendor {
         Vendor::Login => login::unknown_route(),
         Vendor::Graph => graph::unknown_route(call),
-        Vendor::Auth0 => auth0::unknown_route(),
+        Vendor::Auth0 => auth0::unknown_route(call),
         Vendor::Slack => slack::unknown_route(call),
     }
 }
@@ -164,7 +168,7 @@ pub(crate) fn failure(call: &Call<'_>, status: u16) -> Reply {
     match call.vendor {
         Vendor::Login => login::failure(call, status),
         Vendor::Graph => graph::failure(call, status),
-        Vendor::Auth0 => auth0::failure(status),
+        Vendor::Auth0 => auth0::failure(call, status),
         Vendor::Slack => slack::failure(status),
     }
 }

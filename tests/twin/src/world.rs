@@ -9,6 +9,7 @@ mod accounts;
 pub mod changes;
 mod channels;
 mod connections;
+mod enterprise;
 mod groups;
 mod guard;
 mod lag;
@@ -41,6 +42,7 @@ pub use state::AccountState;
 pub use subscriptions::Subscription;
 
 pub(crate) use access::Reach;
+pub(crate) use connections::{SCIM_TOKENS_MAX, SCIM_USER_SCOPES};
 
 pub(crate) use guard::Shared;
 pub(crate) use search::Hits;

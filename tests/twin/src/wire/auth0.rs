@@ -4,42 +4,62 @@
 //! (403), unknown query parameters (400). Every answer carries the `x-ratelimit-*` headers (Auth0, Rate Limit Policy).
 
 mod access;
+mod connections;
+mod create;
 mod devices;
 mod errors;
 mod grants;
+mod identities;
 mod ids;
 pub(crate) mod limits;
 mod members;
 mod organizations;
 mod page;
+mod password;
 mod patch;
+mod profile;
 mod resource_servers;
 mod roles;
 mod routes;
+mod scim_configuration;
 mod search;
+mod tickets;
 mod token;
 mod token_sets;
 mod users;
 
 use super::call::{Answer, Call, Reply};
+use super::scim;
 use crate::faults::Vendor;
 use crate::setup::{Plan, PlanRefusal};
 use errors::error;
 
-pub(crate) use errors::{failure, unknown_route};
 pub(crate) use routes::ROUTES;
 
 pub(crate) fn guard(call: &Call<'_>) -> Answer {
-    if is_token_endpoint(call) {
+    if is_authentication_api(call) {
         return Ok(Reply::empty(200));
+    }
+    if scim::owns(call.path) {
+        return scim::guard(call);
     }
     limits::check(call)?;
     check_token(call)?;
     check_query(call)
 }
 
-fn is_token_endpoint(call: &Call<'_>) -> bool {
-    call.path == "/oauth/token"
+/// The Authentication API, which asks for no token.
+fn is_authentication_api(call: &Call<'_>) -> bool {
+    call.path == "/oauth/token" || call.path.starts_with("/dbconnections/")
+}
+
+/// What does not exist and what fails is told in the shape of the API that was asked.
+pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
+    if scim::owns(call.path) { scim::failure(404) } else { errors::unknown_route() }
+}
+
+pub(crate) fn failure(call: &Call<'_>, status: u16) -> Reply {
+    if scim::owns(call.path) { scim::failure(status) } else { errors::failure(status) }
 }
 
 fn check_token(call: &Call<'_>) -> Answer {

@@ -163,7 +163,7 @@ async fn respond(
     };
     finish(&call, &mut reply);
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
-    if !label.contains("/token") {
+    if !label.ends_with("/token") {
         entry.body = body.clone();
     }
     if strike.lose_reply {

@@ -167,6 +167,16 @@ impl World {
         self.accounts.naming(&person.to_string()).cloned().collect()
     }
 
+    /// Ids of the accounts that name this object id, by enterprise identity or by `app_metadata.external_id`, in order.
+    pub(crate) fn accounts_naming(&self, object_id: &str) -> impl Iterator<Item = &AccountId> {
+        self.accounts.naming(object_id)
+    }
+
+    /// Ids of the accounts whose `upn` is this one, in any case.
+    pub(crate) fn accounts_with_upn(&self, upn: &str) -> impl Iterator<Item = &AccountId> {
+        self.accounts.with_upn(upn)
+    }
+
     /// Ids of the accounts with exactly this e-mail address, in order.
     pub fn accounts_with_email(&self, email: &str) -> Vec<AccountId> {
         self.accounts.with_email(email).cloned().collect()
@@ -211,6 +221,7 @@ impl World {
         self.access.forget(id);
         self.roles.forget(id);
         self.organizations.forget(id);
+        self.connections.forget(id);
         self.touched(&AccountId::from(id));
     }
 
@@ -227,6 +238,43 @@ impl World {
             }
         });
         assert!(existed, "there is no account {primary}");
+    }
+
+    /// Takes a linked identity out again; it is a user of its own once more, without metadata and roles (Auth0, Unlink
+    /// User Accounts). `None` if the account has no such identity, or only this one.
+    pub fn unlink_account(&mut self, primary: &str, provider: &str, user_id: &str) -> Option<AccountId> {
+        let identities = &self.find_account(primary)?.identities;
+        let named = identities.iter().enumerate().skip(1);
+        let (at, _) = named.into_iter().find(|(_, i)| i.provider == provider && i.user_id == user_id)?;
+        let mut out = None;
+        self.change_account(primary, |account| out = Some(account.identities.remove(at)));
+        let identity = out?;
+        let mut root = identity.profile.unwrap_or_default();
+        let email = root.remove("email").and_then(|email| email.as_str().map(str::to_owned));
+        let email_verified = root.remove("email_verified") == Some(Value::Bool(true));
+        Some(self.add_account_raw(AccountSeed {
+            user_id: format!("{provider}|{user_id}"),
+            connection: identity.connection,
+            email,
+            email_verified,
+            root,
+            ..AccountSeed::default()
+        }))
+    }
+
+    /// The account that has this identity (its id without the provider), as its own or linked.
+    pub fn account_with_identity(&self, provider: &str, user_id: &str) -> Option<&AccountId> {
+        self.accounts.with_identity(provider, user_id)
+    }
+
+    /// Whether somebody else than `but` signs in to this database by this address or name.
+    pub(crate) fn is_login_taken(&self, connection: &str, name: &str, but: Option<&str>) -> bool {
+        self.accounts.signing_in_as(connection, name).any(|id| Some(&**id) != but)
+    }
+
+    /// Ids of the accounts that sign in to this database by this address or name.
+    pub(crate) fn accounts_signing_in_as(&self, connection: &str, name: &str) -> Vec<AccountId> {
+        self.accounts.signing_in_as(connection, name).cloned().collect()
     }
 
     /// Sets a first-level `app_metadata` key, as another tool would.
@@ -271,7 +319,7 @@ impl Account {
         self.id.provider() == "waad"
     }
 
-    fn profile(&self) -> Map<String, Value> {
+    pub(crate) fn profile(&self) -> Map<String, Value> {
         let mut profile = self.root.clone();
         if let Some(email) = &self.email {
             profile.insert("email".into(), email.clone().into());

@@ -53,6 +53,8 @@ pub(super) struct Connections {
     tokens: Vec<ScimToken>,
     /// Accounts of a connection that its SCIM endpoint does not know.
     hidden: HashSet<AccountId>,
+    /// Accounts that SCIM has made.
+    provisioned: HashSet<AccountId>,
     custom_domains: usize,
 }
 
@@ -88,8 +90,21 @@ impl Connections {
             by_id: [enterprise, database].into_iter().map(|it| (it.id.clone(), it)).collect(),
             tokens: vec![token],
             hidden: HashSet::new(),
+            provisioned: HashSet::new(),
             custom_domains: 1,
         }
+    }
+
+    /// The SCIM token with these characters ends now.
+    pub(super) fn expire(&mut self, token: &str) {
+        let named = self.tokens.iter_mut().filter(|known| known.token == token);
+        named.for_each(|known| known.valid_until = Some(Timestamp::now()));
+    }
+
+    /// The account is gone.
+    pub(super) fn forget(&mut self, account: &str) {
+        self.hidden.remove(account);
+        self.provisioned.remove(account);
     }
 }
 
@@ -204,6 +219,16 @@ impl World {
         let primary = self.find_account(account).and_then(|account| account.identities.first());
         primary.is_some_and(|primary| primary.connection == connection.name)
             && !self.connections.hidden.contains(account)
+    }
+
+    /// SCIM has made this account.
+    pub(crate) fn provisioned_by_scim(&mut self, account: &AccountId) {
+        self.connections.provisioned.insert(account.clone());
+    }
+
+    /// Whether SCIM has made this account.
+    pub fn is_provisioned_by_scim(&self, account: &str) -> bool {
+        self.connections.provisioned.contains(account)
     }
 
     /// Live and ended SCIM tokens of a connection.

@@ -155,9 +155,10 @@ fn finished(value: String, rest: &str) -> Result<(String, &str), ParseError> {
 const CASELESS: [&str; 5] = ["email", "name", "given_name", "family_name", "nickname"];
 
 /// Fields that can be searched at all; root attributes such as `oid`, `upn` and `tid` cannot (same page).
-const SEARCHABLE: [&str; 12] = [
+const SEARCHABLE: [&str; 13] = [
     "user_id",
     "email",
+    "email.domain",
     "email_verified",
     "name",
     "given_name",
@@ -208,6 +209,10 @@ pub(crate) fn values(account: &Account, field: &str) -> Vec<String> {
     match field {
         "user_id" => vec![account.id.to_string()],
         "email" => account.email.iter().cloned().collect(),
+        "email.domain" => {
+            let domain = account.email.as_deref().and_then(|email| email.rsplit_once('@'));
+            domain.map(|(_, domain)| domain.to_owned()).into_iter().collect()
+        }
         "email_verified" => vec![account.email_verified.to_string()],
         "blocked" if account.blocked_shown => vec![account.blocked.to_string()],
         "logins_count" => vec![account.logins_count.to_string()],

@@ -128,6 +128,7 @@ impl World {
         if let Some(token) = self.tokens.tokens.get_mut(token) {
             token.expires = Instant::now();
         }
+        self.connections.expire(token);
     }
 
     fn change_granted(&mut self, vendor: Vendor, change: impl FnOnce(&mut BTreeSet<String>) -> bool) {

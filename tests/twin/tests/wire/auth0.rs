@@ -90,7 +90,10 @@ async fn enterprise_users_take_metadata_and_block_only() {
     let refused = [
         (json!({"email": "a@b.example"}), "Cannot update email for non-database user."),
         (json!({"email_verified": true}), "Email verification is not supported for enterprise users."),
-        (json!({"password": "x", "email": "y"}), "Cannot update password and email simultaneously."),
+        (
+            json!({"password": "x", "email": "y@x.example"}),
+            "Cannot update password and email simultaneously.",
+        ),
     ];
     for (body, text) in refused {
         let got = c.auth0("PATCH", &path, Some(body)).await;
@@ -135,7 +138,7 @@ async fn a_password_reset_lifts_the_block_and_ends_sessions() {
     c.twin.world().sign_in(&account);
     c.twin.world().block_account_by_admin(&account);
     let path = format!("/users/{}", encoded(&account));
-    let body = json!({"password": "correct horse", "connection": "Username-Password-Authentication"});
+    let body = json!({"password": "Correct horse 1", "connection": "Username-Password-Authentication"});
     let reset = c.auth0("PATCH", &path, Some(body)).await;
     assert_eq!(reset.json()["blocked"], json!(false));
     assert!(c.twin.world().sessions(&account).is_empty());
@@ -292,7 +295,7 @@ async fn tokens_are_for_one_audience_and_one_client() {
 #[tokio::test]
 async fn users_are_created_in_databases_only() {
     let c = start(Setup::default()).await;
-    let body = json!({"connection": "Username-Password-Authentication", "email": "Chuck@Example.com", "password": "x"});
+    let body = json!({"connection": "Username-Password-Authentication", "email": "Chuck@Example.com", "password": "Long-enough-1"});
     let made = c.auth0("POST", "/users", Some(body.clone())).await;
     assert_eq!((made.status, &made.json()["email"]), (201, &json!("chuck@example.com")));
     assert!(made.json().get("blocked").is_none(), "never blocked users do not show the field");

@@ -2,7 +2,7 @@
 //! tests say so and pass.
 
 use crate::client::{Client, encoded, start};
-use crate::samples::{Description, members, same, sample};
+use crate::samples::{Description, members, names, same, sample};
 use lockstep_twin::{AccountId, Hire, Setup};
 use serde_json::{Value, json};
 
@@ -129,4 +129,152 @@ async fn refusals_about_roles_are_the_recorded_ones() {
     let roles: Vec<String> = (0..51).map(|n| s.c.twin.world().create_role(&format!("R{n}"))).collect();
     let path = format!("/organizations/{}/members/{}/roles", s.organization, encoded(&s.account));
     same("409-max-member-roles", &s.c.auth0("POST", &path, Some(json!({"roles": roles}))).await);
+}
+
+#[tokio::test]
+async fn users_and_links_satisfy_the_description() {
+    let s = scene().await;
+    let person = s.c.twin.world().hire(Hire::named("Miriam Graham"));
+    let database = s.c.twin.world().add_database_account(person);
+    let (user, other) = (format!("/users/{}", encoded(&s.account)), format!("/users/{}", encoded(&database)));
+    let identities = format!("{user}/identities");
+    let local = database.split_once('|').expect("a provider").1.to_owned();
+    let link = Some(json!({"provider": "auth0", "user_id": local}));
+    let both = Some(json!({"username": "x", "email": "y@contoso.example"}));
+    let all: Vec<Request<'_>> = vec![
+        ("PATCH", "/users/{id}", other.clone(), Some(json!({"name": "M", "email": "m@contoso.example"}))),
+        ("PATCH", "/users/{id}", other.clone(), both),
+        ("PATCH", "/users/{id}", user.clone(), Some(json!({"name": null}))),
+        ("POST", "/users/{id}/identities", identities.clone(), link.clone()),
+        ("POST", "/users/{id}/identities", identities.clone(), link),
+        ("GET", "/users/{id}", user.clone(), None),
+        (
+            "DELETE",
+            "/users/{id}/identities/{provider}/{user_id}",
+            format!("{identities}/auth0/{local}"),
+            None,
+        ),
+        ("GET", "/users/{id}", other.clone(), None),
+        ("DELETE", "/users/{id}", other.clone(), None),
+        ("DELETE", "/users/{id}", other, None),
+    ];
+    check_all(&s.c, all).await;
+}
+
+#[tokio::test]
+async fn users_are_made_and_linked_as_recorded() {
+    let (Some(created), Some(linked)) =
+        (sample("auth0/users/create-database-user.json"), sample("auth0/users/link-response.json"))
+    else {
+        return;
+    };
+    let s = scene().await;
+    let database = s.c.twin.world().database_connection().id.clone();
+    s.c.twin.world().set_connection_option(&database, "requires_username", true.into());
+    let made = s.c.auth0("POST", "/users", Some(created["request"].clone())).await;
+    assert_eq!(json!(made.status), created["status"]);
+    let told = names(&made.json());
+    let missing =
+        names(&created["response"]).into_iter().filter(|name| !told.contains(name) && name != "picture");
+    assert_eq!(missing.count(), 0, "{told:?}");
+    let user_id = made.json()["user_id"].as_str().expect("an id").to_owned();
+    let body = json!({"provider": "auth0", "user_id": user_id, "connection_id": database});
+    let got = s.c.auth0("POST", &format!("/users/{}/identities", encoded(&s.account)), Some(body)).await;
+    assert_eq!(names(&got.json()[1]), names(&linked[1]));
+    s.c.twin.world().set_custom_domains(2);
+    same("409-custom-domain-conflict", &s.c.auth0("POST", "/users", Some(created["request"].clone())).await);
+}
+
+#[tokio::test]
+async fn connections_and_tickets_satisfy_the_description() {
+    let mut s = scene().await;
+    s.c.grant(&["delete:scim_config", "read:scim_token", "delete:scim_token"]).await;
+    let person = s.c.twin.world().hire(Hire::named("Miriam Graham"));
+    let database = s.c.twin.world().add_database_account(person);
+    let connection = format!("/connections/{}", s.c.twin.world().enterprise_connection().id);
+    let plain = format!("/connections/{}/scim-configuration", s.c.twin.world().database_connection().id);
+    let (scim, tokens) =
+        (format!("{connection}/scim-configuration"), format!("{connection}/scim-configuration/tokens"));
+    let user = Some(json!({"user_id": &*database}));
+    let options = Some(json!({"options": {"userid_attribute": "oid"}}));
+    let mapping =
+        Some(json!({"user_id_attribute": "externalId", "mapping": [{"scim": "userName", "auth0": "upn"}]}));
+    let all: Vec<Request<'_>> = vec![
+        ("GET", "/connections", "/connections".into(), None),
+        ("GET", "/connections", "/connections?include_totals=true".into(), None),
+        ("GET", "/connections", "/connections?take=1".into(), None),
+        ("GET", "/connections/{id}", connection.clone(), None),
+        ("GET", "/connections/{id}", "/connections/con_0000000000000000".into(), None),
+        ("PATCH", "/connections/{id}", connection.clone(), options),
+        ("GET", "/connections-scim-configurations", "/connections-scim-configurations".into(), None),
+        ("GET", "/connections/{id}/scim-configuration", scim.clone(), None),
+        ("POST", "/connections/{id}/scim-configuration", plain, None),
+        ("POST", "/connections/{id}/scim-configuration", scim.clone(), None),
+        ("PATCH", "/connections/{id}/scim-configuration", scim.clone(), mapping),
+        (
+            "GET",
+            "/connections/{id}/scim-configuration/default-mapping",
+            format!("{scim}/default-mapping"),
+            None,
+        ),
+        (
+            "POST",
+            "/connections/{id}/scim-configuration/tokens",
+            tokens.clone(),
+            Some(json!({"token_lifetime": 900})),
+        ),
+        ("POST", "/connections/{id}/scim-configuration/tokens", tokens.clone(), Some(json!({}))),
+        ("GET", "/connections/{id}/scim-configuration/tokens", tokens.clone(), None),
+        (
+            "DELETE",
+            "/connections/{id}/scim-configuration/tokens/{tokenId}",
+            format!("{tokens}/tok_TwinScimToken001"),
+            None,
+        ),
+        ("DELETE", "/connections/{id}/scim-configuration", scim.clone(), None),
+        ("POST", "/connections/{id}/scim-configuration", scim, None),
+        ("POST", "/tickets/password-change", "/tickets/password-change".into(), user.clone()),
+        ("POST", "/tickets/email-verification", "/tickets/email-verification".into(), user.clone()),
+        ("POST", "/guardian/enrollments/ticket", "/guardian/enrollments/ticket".into(), user.clone()),
+        ("POST", "/jobs/verification-email", "/jobs/verification-email".into(), user),
+    ];
+    check_all(&s.c, all).await;
+}
+
+#[tokio::test]
+async fn connections_and_tickets_are_as_recorded() {
+    let (Some(scim), Some(ticket), Some(enrolment)) = (
+        sample("auth0/scim/scim-configuration-waad.json"),
+        sample("auth0/tickets/password-change.json"),
+        sample("auth0/mfa/enrollment-ticket.json"),
+    ) else {
+        return;
+    };
+    let s = scene().await;
+    let connection = s.c.twin.world().enterprise_connection().id.clone();
+    let path = format!("/connections/{connection}");
+    members("auth0/connections/waad-get.json", "", &s.c, &path, &["provisioning_ticket_url", "display_name"])
+        .await;
+    let tenant =
+        ["ext_groups", "app_domain", "thumbprints", "domain_aliases", "upstream_params", "strategy_version"];
+    members("auth0/connections/waad-get.json", "/options", &s.c, &path, &tenant).await;
+    let shown = s.c.auth0("GET", &format!("{path}/scim-configuration"), None).await.json();
+    assert_eq!((names(&shown), &shown["mapping"]), (names(&scim), &scim["mapping"]));
+    let person = s.c.twin.world().hire(Hire::named("Miriam Graham"));
+    let database = s.c.twin.world().add_database_account(person);
+    for (sample, path) in [(ticket, "/tickets/password-change"), (enrolment, "/guardian/enrollments/ticket")]
+    {
+        let mut request = sample["request"].clone();
+        request["user_id"] = (*database).into();
+        let got = s.c.auth0("POST", path, Some(request)).await;
+        assert_eq!(
+            (json!(got.status), names(&got.json())),
+            (sample["status"].clone(), names(&sample["response"]))
+        );
+    }
+    let made = sample("auth0/scim/scim-token-create.json").expect("seen above");
+    let tokens = format!("{path}/scim-configuration/tokens");
+    let got = s.c.auth0("POST", &tokens, Some(made["request"].clone())).await;
+    assert_eq!((json!(got.status), names(&got.json())), (made["status"].clone(), names(&made["response"])));
+    s.c.assert_no_complaints();
 }

@@ -129,6 +129,14 @@ impl Client {
         self.request(method, url, &self.auth0_token, body)
     }
 
+    /// A request to the SCIM endpoint of the enterprise connection, with the token that the twin starts with.
+    pub async fn scim(&self, method: &str, path: &str, body: Option<Value>) -> Got {
+        let connection = self.twin.world().enterprise_connection().id.clone();
+        let url = format!("{}/scim/v2/connections/{connection}{path}", self.twin.urls().auth0_url);
+        let token = self.twin.setup().auth0_scim_token.clone();
+        self.send(self.request(method, url, &token, body)).await
+    }
+
     pub async fn slack(&self, method: &str, body: Value) -> Got {
         let url = format!("{}{method}", self.twin.urls().slack_api_url);
         let token = self.twin.setup().slack_bot_token.clone();

@@ -3,6 +3,7 @@
 mod auth0;
 mod auth0_samples;
 mod client;
+mod connections;
 mod control;
 mod deliveries;
 mod delta;
@@ -17,6 +18,8 @@ mod organizations;
 mod receiver;
 mod roles;
 mod samples;
+mod scim;
 mod sender;
 mod slack;
 mod subscriptions;
+mod users;

@@ -114,8 +114,9 @@ fn spell_out_nullable(value: &mut Value) {
 }
 
 /// What the twin plays and the descriptions leave out.
-const UNDESCRIBED: [&str; 6] = [
+const UNDESCRIBED: [&str; 7] = [
     "POST /oauth/token",
+    "POST /dbconnections/change_password",
     // Casts and directions of collections that are described.
     "GET /v1.0/groups/{id}/members/microsoft.graph.user",
     "GET /v1.0/groups/{id}/transitiveMembers/microsoft.graph.user",
@@ -139,7 +140,7 @@ fn every_route_and_query_parameter_is_described() {
             Vendor::Graph => (&graph, "/v1.0"),
             Vendor::Login | Vendor::Slack => continue,
         };
-        if UNDESCRIBED.contains(&label) {
+        if UNDESCRIBED.contains(&label) || label.contains(" /scim/") {
             continue;
         }
         let (method, path) = label.split_once(' ').expect("labels have a method");
@@ -169,8 +170,7 @@ async fn management_api_answers_satisfy_the_description() {
     c.twin.world().sign_in(&database);
     let token_set = c.twin.world().add_token_set(&enterprise, "google-oauth2");
     let user = format!("/users/{}", encoded(&enterprise));
-    let create =
-        json!({"connection": "Username-Password-Authentication", "email": "a@b.example", "password": "x"});
+    let create = json!({"connection": "Username-Password-Authentication", "email": "a@b.example", "password": "Long-enough-1"});
     let all: Vec<(&str, &str, String, Option<Value>)> = vec![
         ("GET", "/users", "/users".into(), None),
         ("GET", "/users", "/users?include_totals=true&per_page=1".into(), None),
@@ -280,7 +280,7 @@ async fn auth0_errors_are_the_recorded_ones() {
     let person = c.twin.world().hire(Hire::named("Adele Vance"));
     c.twin.world().add_database_account(person);
     let url = |path: &str| format!("{}/api/v2{path}", c.twin.urls().auth0_url);
-    let database = |connection: &str| json!({"connection": connection, "email": "adele.vance@contoso.example", "password": "x"});
+    let database = |connection: &str| json!({"connection": connection, "email": "adele.vance@contoso.example", "password": "Long-enough-1"});
     same("401-missing-token", &c.send(c.http.get(url("/users"))).await);
     let bad = c.http.get(url("/users")).header("authorization", "Bearer x");
     same("401-invalid-token", &c.send(bad).await);

@@ -4,7 +4,7 @@
 use super::super::call::{Answer, Call, Reply};
 use super::errors::{error, invalid_body, no_such_user};
 use super::{page, patch, require_enterprise};
-use crate::world::{Reach, RefreshToken, Session, WorldGuard, stamp};
+use crate::world::{Reach, RefreshToken, Session, WorldGuard, Write, stamp};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -35,6 +35,7 @@ pub(super) fn revoke_access(call: &Call<'_>) -> Answer {
             }
         }
     }
+    world.wrote(call.id(), Write::AccessEnded);
     Ok(accepted())
 }
 
@@ -48,7 +49,9 @@ pub(super) fn list_sessions(call: &Call<'_>) -> Answer {
 
 pub(super) fn delete_sessions(call: &Call<'_>) -> Answer {
     require_enterprise(call)?;
-    known_user(call)?.end_sessions(call.id());
+    let mut world = known_user(call)?;
+    world.end_sessions(call.id());
+    world.wrote(call.id(), Write::AccessEnded);
     Ok(accepted())
 }
 
@@ -62,7 +65,9 @@ pub(super) fn list_refresh_tokens(call: &Call<'_>) -> Answer {
 
 pub(super) fn delete_refresh_tokens(call: &Call<'_>) -> Answer {
     require_enterprise(call)?;
-    known_user(call)?.end_refresh_tokens(call.id());
+    let mut world = known_user(call)?;
+    world.end_refresh_tokens(call.id());
+    world.wrote(call.id(), Write::AccessEnded);
     Ok(accepted())
 }
 

@@ -71,7 +71,7 @@ pub(super) fn invalid_query(text: &str) -> Reply {
 }
 
 /// Throttled (the body seen in public issue threads) and failing answers.
-pub(crate) fn failure(status: u16) -> Reply {
+pub(super) fn failure(status: u16) -> Reply {
     match status {
         429 => error(429, "Global limit has been reached", Some("too_many_requests")),
         503 => error(
@@ -86,7 +86,7 @@ pub(crate) fn failure(status: u16) -> Reply {
 }
 
 /// Recorded for paths that do not exist.
-pub(crate) fn unknown_route() -> Reply {
+pub(super) fn unknown_route() -> Reply {
     error(404, "Not Found", None)
 }
 

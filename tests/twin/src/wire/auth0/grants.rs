@@ -3,6 +3,7 @@
 use super::super::call::{Answer, Call, Reply};
 use super::errors::invalid_query;
 use super::page::Offset;
+use crate::world::Write;
 use serde_json::{Value, json};
 
 pub(super) fn list(call: &Call<'_>) -> Answer {
@@ -37,6 +38,8 @@ pub(super) fn delete(call: &Call<'_>) -> Answer {
     let Some(user) = call.query("user_id") else {
         return Err(invalid_query("'Missing required property: user_id' on property user_id"));
     };
-    call.world().delete_grants(user);
+    let mut world = call.world();
+    world.delete_grants(user);
+    world.wrote(user, Write::AccessEnded);
     Ok(Reply::empty(204))
 }

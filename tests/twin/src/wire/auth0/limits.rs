@@ -3,8 +3,9 @@
 //! class. Never throttles unless the setup says so, but always tells.
 
 use super::super::call::{Answer, Call, Reply};
-use super::{errors, is_token_endpoint};
+use super::{errors, is_authentication_api};
 use crate::bucket::Bucket;
+use crate::wire::scim;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -76,8 +77,11 @@ pub(super) fn tell(call: &Call<'_>, reply: &mut Reply) {
 
 /// The tightest bucket that the request took from.
 fn shown(call: &Call<'_>) -> (u64, u64) {
-    if is_token_endpoint(call) {
+    if is_authentication_api(call) {
         return (u64::from(SHOWN_TOKEN), u64::from(SHOWN_TOKEN) - 1);
+    }
+    if scim::owns(call.path) {
+        return scim::tell(call);
     }
     let mut limits = call.state.limits();
     let tenant = limits.auth0.as_mut().map(|bucket| (bucket.size(), bucket.remaining(call.now)));

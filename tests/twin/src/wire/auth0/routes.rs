@@ -1,9 +1,10 @@
 //! The table of the Auth0 tenant's routes.
 
 use super::super::route::{Route, route};
+use super::super::scim;
 use super::{
-    access, devices, grants, members, organizations, patch, resource_servers, roles, search, token,
-    token_sets, users,
+    access, connections, create, devices, grants, identities, members, organizations, patch,
+    resource_servers, roles, scim_configuration, search, tickets, token, token_sets, users,
 };
 
 /// `needs` lists scopes of which one suffices, except where [`needs_all`] says otherwise.
@@ -27,7 +28,7 @@ pub(crate) const ROUTES: &[Route] = &[
         needs: &["read:users"],
         search::list
     ),
-    route!("POST", "/api/v2/users", query: &[], needs: &["create:users"], users::create),
+    route!("POST", "/api/v2/users", query: &[], needs: &["create:users"], create::create),
     route!(
         "GET",
         "/api/v2/users-by-email",
@@ -168,6 +169,20 @@ pub(crate) const ROUTES: &[Route] = &[
         resource_servers::list
     ),
     route!(
+        "POST",
+        "/api/v2/users/{id}/identities",
+        query: &[],
+        needs: &["update:users"],
+        identities::link
+    ),
+    route!(
+        "DELETE",
+        "/api/v2/users/{id}/identities/{provider}/{user_id}",
+        query: &[],
+        needs: &["update:users"],
+        identities::unlink
+    ),
+    route!(
         "GET",
         "/api/v2/roles",
         query: &["per_page", "page", "include_totals", "name_filter"],
@@ -290,4 +305,27 @@ pub(crate) const ROUTES: &[Route] = &[
         needs: &["delete:organization_member_roles"],
         members::revoke_roles
     ),
+    route!("GET", "/api/v2/connections", query: &["per_page", "page", "include_totals", "from", "take", "strategy", "name", "fields", "include_fields"], needs: &["read:connections"], connections::list),
+    route!("GET", "/api/v2/connections/{id}", query: &["fields", "include_fields"], needs: &["read:connections"], connections::get),
+    route!("PATCH", "/api/v2/connections/{id}", query: &[], needs: &["update:connections"], connections::update),
+    route!("GET", "/api/v2/connections-scim-configurations", query: &["from", "take"], needs: &["read:scim_config"], scim_configuration::list),
+    route!("GET", "/api/v2/connections/{id}/scim-configuration", query: &[], needs: &["read:scim_config"], scim_configuration::get),
+    route!("POST", "/api/v2/connections/{id}/scim-configuration", query: &[], needs: &["create:scim_config"], scim_configuration::create),
+    route!("PATCH", "/api/v2/connections/{id}/scim-configuration", query: &[], needs: &["update:scim_config"], scim_configuration::update),
+    route!("DELETE", "/api/v2/connections/{id}/scim-configuration", query: &[], needs: &["delete:scim_config"], scim_configuration::delete),
+    route!("GET", "/api/v2/connections/{id}/scim-configuration/default-mapping", query: &[], needs: &["read:scim_config"], scim_configuration::default_mapping),
+    route!("GET", "/api/v2/connections/{id}/scim-configuration/tokens", query: &[], needs: &["read:scim_token"], scim_configuration::list_tokens),
+    route!("POST", "/api/v2/connections/{id}/scim-configuration/tokens", query: &[], needs: &["create:scim_token"], scim_configuration::create_token),
+    route!("DELETE", "/api/v2/connections/{id}/scim-configuration/tokens/{tokenId}", query: &[], needs: &["delete:scim_token"], scim_configuration::delete_token),
+    route!("POST", "/api/v2/tickets/password-change", query: &[], needs: &["create:user_tickets"], tickets::password_change),
+    route!("POST", "/api/v2/tickets/email-verification", query: &[], needs: &["create:user_tickets"], tickets::email_verification),
+    route!("POST", "/api/v2/guardian/enrollments/ticket", query: &[], needs: &["create:guardian_enrollment_tickets"], tickets::enrollment),
+    route!("POST", "/api/v2/jobs/verification-email", query: &[], needs: &["update:users"], tickets::verification_mail),
+    route!("POST", "/dbconnections/change_password", query: &[], needs: &[], tickets::mail_password_link),
+    route!("GET", "/scim/v2/connections/{connection_id}/Users", query: &["filter", "startIndex", "count"], needs: &["get:users"], scim::list),
+    route!("POST", "/scim/v2/connections/{connection_id}/Users", query: &[], needs: &["post:users"], scim::create),
+    route!("GET", "/scim/v2/connections/{connection_id}/Users/{id}", query: &[], needs: &["get:users"], scim::get),
+    route!("PUT", "/scim/v2/connections/{connection_id}/Users/{id}", query: &[], needs: &["put:users"], scim::replace),
+    route!("PATCH", "/scim/v2/connections/{connection_id}/Users/{id}", query: &[], needs: &["patch:users"], scim::patch),
+    route!("DELETE", "/scim/v2/connections/{connection_id}/Users/{id}", query: &[], needs: &["delete:users"], scim::delete),
 ];
