@@ -8,7 +8,7 @@ mod account;
 
 use std::time::Duration;
 
-use crate::case::{Case, CaseState, Reason, Response, Restraint};
+use crate::case::{BlockProgress, Case, CaseState, Reason, Response, Restraint};
 use crate::clock::{self, Timestamp};
 
 use super::message::{Field, Form, Message, Tag, Topic, Value};
@@ -124,7 +124,9 @@ fn done(case: &Case) -> &'static str {
 }
 
 fn whom(case: &Case) -> String {
-    match case.accounts.len() {
+    // Who is left out is not counted: their line says so.
+    let concerned = case.accounts.values().filter(|account| account.block != BlockProgress::Protected);
+    match concerned.count() {
         0 => name(case),
         1 => format!("1 account of {}", name(case)),
         many => format!("{many} accounts of {}", name(case)),

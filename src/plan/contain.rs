@@ -173,7 +173,7 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
         continue_accounts(snapshot, policy, &mut case, now, &mut actions);
     }
     if unseen.is_none()
-        && let Some((why, restraint)) = nothing_to_contain(&case)
+        && let Some((why, restraint)) = nothing_to_contain(snapshot, &case)
     {
         (case.state, case.restraint) = (CaseState::NotActed, restraint.or(case.restraint));
         case.open.push(why);
@@ -193,15 +193,19 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
 }
 
 /// There is no account, or only such as became protected before anything was done to them.
-fn nothing_to_contain(case: &Case) -> Option<(String, Option<Restraint>)> {
+fn nothing_to_contain(snapshot: &Snapshot, case: &Case) -> Option<(String, Option<Restraint>)> {
     if case.accounts.is_empty() {
         return Some(("the person has no Auth0 account: nothing to contain".into(), None));
     }
-    let untouched =
-        |account: &AccountProgress| account.block == BlockProgress::Protected && account.ended_by.is_none();
-    let why =
-        || ("every account is protected by policy now: nothing was done".into(), Some(Restraint::Protected));
-    case.accounts.values().all(untouched).then(why)
+    let stamped = |id: &AccountId| {
+        let stamp = snapshot.accounts.get(id).and_then(|account| account.stamp.as_ref());
+        stamp.is_some_and(|stamp| stamp.case == case.id)
+    };
+    let untouched = |(id, account): (&AccountId, &AccountProgress)| {
+        account.block == BlockProgress::Protected && account.ended_by.is_none() && !stamped(id)
+    };
+    let why = "every account is protected by policy now: nothing was done";
+    case.accounts.iter().all(untouched).then(|| (why.into(), Some(Restraint::Protected)))
 }
 
 fn continue_accounts(

@@ -42,7 +42,7 @@ fn of_open_case(snapshot: &Snapshot, case: &Case, called: &Called, policy: &Poli
     let ever = reasons::join(case.every_cause(), called.causes());
     // What a release in progress has answered is over; only what is newer turns it round.
     let causes = match case.state {
-        CaseState::Releasing => called.causes().cloned().collect(),
+        CaseState::Releasing => reasons::join(Vec::new(), called.causes()),
         _ => ever.clone(),
     };
     let asked = asked_to_release(snapshot, case);

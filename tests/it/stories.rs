@@ -7,6 +7,7 @@ mod operators;
 mod people;
 mod plans;
 mod policy;
+mod reasons;
 mod release;
 mod slack;
 mod sources;

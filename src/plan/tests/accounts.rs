@@ -325,3 +325,12 @@ fn a_case_whose_accounts_are_all_protected_before_anything_was_done_did_nothing(
     next: settled
     ");
 }
+
+#[test]
+fn a_case_whose_block_arrived_before_the_protection_stays_open_until_it_is_released() {
+    let blocked = anna().alert(RiskLevel::High).saved().blocked_by_case("waad|1", case_of_event(1));
+    let kept = blocked.protected_account("waad|1").saved().answered();
+    assert_eq!(kept.case().accounts[&id("waad|1")].block, BlockProgress::Protected);
+    assert_eq!(blocks(&kept.plan()), Vec::<&str>::new());
+    assert_eq!(kept.operator_releases(case_of_event(1)).plan().actions.len(), 1);
+}

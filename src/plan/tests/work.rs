@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use super::world::{Auth0, Graph, World};
 use crate::action::{Action, Outcome};
-use crate::case::{AccountId, BlockProgress, Case, CaseId, CaseState, Means, Response};
+use crate::case::{
+    AccountId, BlockProgress, Case, CaseId, CaseState, Cause, Means, Reason, Releaser, Response,
+};
 use crate::event::{About, Event, EventId, EventKind, Source};
 use crate::plan::{Next, Plan, check, plan};
 use crate::snapshot::{Blocked, Directory, RiskView, Snapshot};
@@ -166,6 +168,11 @@ impl Worker {
         if !case.state.is_open() {
             self.last_closed = Some(case.id);
         }
+        let by_operator = |cause: &Cause| matches!(cause.reason, Reason::Operator { .. });
+        if case.released_by == Some(Releaser::Entra) {
+            assert!(!case.causes.iter().any(by_operator), "Entra releases what an operator holds: {case:#?}");
+        }
+        assert!(case.causes.len() <= 4, "one of a kind: {case:#?}");
         match case.state {
             CaseState::Released => self.released.insert(0, case.id),
             CaseState::NotActed => self.last_not_acted = Some(case.id),

@@ -386,7 +386,8 @@ impl<'a> Look<'a> {
             about: About::Person(self.subject),
             kind,
             signal_at: first.and_then(|ask| ask.signal_at),
-            received_at: first.map_or(now, |ask| ask.received_at),
+            // The newest of them: an older release must not answer what came after it.
+            received_at: self.asks.iter().map(|ask| ask.received_at).max().unwrap_or(now),
         };
         let enqueued = self.looker.deps.queue.enqueue(&[event]).await;
         enqueued.map_err(|error: queue::Error| Trouble {

@@ -113,17 +113,43 @@ crate::stories! {
         stage.end().await;
     }
 
-    an_auth0_that_fails_for_a_while_costs_no_attempt_and_no_second_write(stage, Setup::unlimited()) {
+    an_auth0_that_fails_for_a_minute_costs_no_attempt_is_not_hammered_and_then_locks_everybody(
+        stage, Setup::unlimited()
+    ) {
         stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
         stage.start().await;
-        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let names = ["Ada One", "Ben Two", "Cleo Three", "Dan Four", "Eva Five"];
+        let people = names.map(|name| stage.at_risk(name, "high"));
         let failing = stage.twin.faults().inject(management(), Fault::Status(503), Times::Forever);
-        stage.alert(anna, "high").await;
-        stage.until_failed(Vendor::Auth0, 6).await;
+        for (person, _) in &people {
+            stage.alert(*person, "high").await;
+        }
+        let failed = || -> Vec<_> {
+            let all = stage.twin.journal().requests().into_iter();
+            all.filter(|entry| entry.vendor == Vendor::Auth0 && entry.status == 503).collect()
+        };
+        let mut asked = 0;
+        // Each wait is shorter than what a story's patience allows.
+        for seconds in [20, 40, 60] {
+            stage.until(&format!("Auth0 has failed for {seconds} s"), async || {
+                let failed = failed();
+                let lasted = failed.last()?.at.duration_since(failed.first()?.at);
+                (lasted >= Duration::from_secs(seconds)).then_some(())
+            }).await;
+            let before = std::mem::replace(&mut asked, failed().len());
+            // The lane pauses for 2.5 to 5 seconds then, and at its end each of the five may read twice.
+            assert!(seconds == 20 || asked - before <= 8 * 10, "{before}, then {asked} in {seconds} s");
+        }
+        for (person, _) in &people {
+            let open = stage.until_case(*person, CaseState::Requested).await.open;
+            assert!(open.iter().any(|open| open.contains("503")), "{open:?}");
+        }
         stage.twin.faults().lift(failing);
-        stage.until_case(anna, CaseState::Verified).await;
-        assert!(stage.is_locked_out(&account));
-        assert_eq!(stage.writes(), 2);
+        for (person, account) in &people {
+            stage.until_case(*person, CaseState::Verified).await;
+            assert!(stage.is_locked_out(account));
+        }
+        assert_eq!(stage.writes(), 10);
         stage.end().await;
     }
 
