@@ -2,7 +2,7 @@
 
 mod configuration;
 mod help;
-mod program;
+pub mod program;
 mod reading;
 mod samples;
 mod service;

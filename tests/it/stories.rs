@@ -2,7 +2,12 @@
 
 mod auth0_trouble;
 mod containment;
+mod directory;
 mod graph_trouble;
+mod joiners;
+mod leavers;
+mod memberships;
+mod movers;
 mod operators;
 mod people;
 mod plans;

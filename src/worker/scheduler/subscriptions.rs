@@ -64,8 +64,14 @@ pub(super) async fn run(job: Job) {
     while !job.shutdown.is_cancelled() {
         let now = job.deps.clock.now();
         let due = looked_at.is_none_or(|at| clock::elapsed(at, now) >= LOOK_EVERY);
-        let wished = Wish::Subscriptions.grant(job.deps.store.as_ref()).await.unwrap_or(false);
-        if due || wished {
+        let store = job.deps.store.as_ref();
+        let wished = Wish::Subscriptions.made_at(store).await.ok().flatten();
+        if due || wished.is_some() {
+            if let Some(made_at) = wished
+                && let Err(error) = Wish::Subscriptions.grant(store, &made_at).await
+            {
+                tracing::warn!("a wish could not be granted: {error}");
+            }
             turn(&job, &settings).await;
             looked_at = Some(now);
         }
