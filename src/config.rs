@@ -128,7 +128,9 @@ pub struct Log {
 /// Everything for `roles`, or everything that is wrong. Only what the roles need has to be set.
 pub fn load(environment: &Environment, roles: &Roles) -> Result<Config, Mistakes> {
     let mut reader = Reader::new(environment);
+    let works = roles.has(Role::Worker) || roles.has(Role::Scheduler);
     let policy_source = PolicySource::of(environment);
+    let policy_source = if works { policy_source.carried_out_with(environment) } else { policy_source };
     let local = local::local(&mut reader);
     let tenant = vendors::tenant(&mut reader);
     let queue = local::queue(&mut reader, local.as_ref());
@@ -139,7 +141,6 @@ pub fn load(environment: &Environment, roles: &Roles) -> Result<Config, Mistakes
     let client_state = states.first().cloned();
     let ingest =
         roles.has(Role::Ingest).then(|| ingest::ingest(&mut reader, tenant, places.login.clone(), states));
-    let works = roles.has(Role::Worker) || roles.has(Role::Scheduler);
     let work = works.then(|| vendors::work(&mut reader, tenant, places));
     let mut mistakes = reader.mistakes;
     let policy = policy_source.read().map_err(|wrong| mistakes.extend(wrong)).ok();

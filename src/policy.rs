@@ -16,6 +16,9 @@ use serde::Deserialize;
 use crate::case::{AccountId, Response};
 use crate::event::{ObjectId, RiskLevel, Source};
 
+/// Groups that a policy may name in all: each is asked for with every person, and listed when it changes.
+pub const GROUPS_MAX: usize = 2000;
+
 /// `lockstep.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -13,6 +13,7 @@ use crate::config::Mistakes;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Needs the environment (and .env, and lockstep.toml) that `lockstep serve` would have. Contacts nobody.
+Single keys of the policy can be overridden by LOCKSTEP__SECTION__KEY, lists of tables cannot.
 Exit 0 when everything is right, 78 when something is wrong.
 
 Examples:

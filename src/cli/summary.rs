@@ -2,6 +2,8 @@
 //!
 //! Holds no secret: of a broker only host and port, of a webhook only whether it is on.
 
+mod directory;
+
 use owo_colors::OwoColorize;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -25,6 +27,8 @@ pub struct Summary {
     listen: String,
     admin_listen: String,
     webhooks: Vec<&'static str>,
+    /// With the roles that work.
+    directory: Option<directory::Directory>,
     tells: Option<&'static str>,
     /// What is allowed, but probably not meant.
     notes: Vec<String>,
@@ -46,6 +50,7 @@ impl Summary {
             listen: config.local.server.listen.to_string(),
             admin_listen: config.local.server.admin_listen.to_string(),
             webhooks: webhooks(config),
+            directory: directory::Directory::of(config),
             tells: config.work.as_ref().and_then(|work| tells(&work.notify)),
             notes: notes(config, roles),
         }
@@ -66,6 +71,7 @@ impl Summary {
             line("webhooks", &format!("{} on {}", none_or(&self.webhooks), self.listen)),
             line("admin", &self.admin_listen),
         ];
+        lines.extend(self.directory.iter().flat_map(directory::Directory::lines));
         lines.extend(self.mode.map(|mode| line("mode", mode)));
         lines.extend(self.tells.map(|who| line("tells", who)));
         lines.extend(self.notes.iter().map(|note| format!("{} {note}", "NOTE:".yellow().bold())));
@@ -123,6 +129,7 @@ fn webhooks(config: &Config) -> Vec<&'static str> {
         (!ingest.graph_client_states.is_empty(), "/webhooks/graph"),
         (!ingest.risk_secrets.is_empty(), "/webhooks/risk"),
         (azure_monitor, "/webhooks/azure-monitor"),
+        (!ingest.event_grid_secrets.is_empty(), "/webhooks/eventgrid"),
     ];
     all.into_iter().filter(|(on, _)| *on).map(|(_, path)| path).collect()
 }
@@ -145,6 +152,7 @@ fn notes(config: &Config, roles: &Roles) -> Vec<String> {
             notes
                 .push("nobody will be told: neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set".to_owned());
         }
+        notes.extend(directory::notes(&config.policy));
     }
     if roles.has(Role::Ingest) {
         notes.extend(ingest_notes(config));
@@ -189,6 +197,7 @@ fn example_secrets(config: &Config) -> Vec<&'static str> {
         ("GRAPH_CLIENT_STATE", &ingest.graph_client_states),
         ("RISK_WEBHOOK_SECRET", &ingest.risk_secrets),
         ("AZURE_MONITOR_SECRET", &ingest.azure_monitor_secrets),
+        ("EVENT_GRID_SECRET", &ingest.event_grid_secrets),
     ];
     let known = |secret: &SecretString| {
         EXAMPLE

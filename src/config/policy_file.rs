@@ -3,6 +3,7 @@
 //! Every mistake of the file is found in one go, with line and column. Reading again (after a change, or on SIGHUP)
 //! gives either a whole new policy or mistakes; what to do with the old one is the caller's affair.
 
+mod across;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use super::reader::{Reader, Wrong};
 use super::shape::{self, Shape};
 use super::variables::{self, Kind};
 use crate::policy::Policy;
-use walk::walk_file;
+use across::{Lacking, Spot};
+use walk::Walk;
 
 const PREFIX: &str = "LOCKSTEP__";
 const DEFAULT_FILE: &str = "lockstep.toml";
@@ -27,6 +29,7 @@ pub struct PolicySource {
     path: PathBuf,
     needed: Needed,
     overrides: Environment,
+    lacking: Lacking,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +55,27 @@ impl PolicySource {
             path: PathBuf::from(named.unwrap_or(DEFAULT_FILE)),
             needed: if named.is_some() { Needed::Yes } else { Needed::No },
             overrides: environment.only(PREFIX),
+            lacking: Lacking::default(),
         }
+    }
+
+    /// For a process that carries the policy out: it must also have what the policy asks for.
+    pub fn carried_out_with(mut self, environment: &Environment) -> PolicySource {
+        let reader = Reader::new(environment);
+        let for_scim = [variables::AUTH0_CONNECTION, variables::AUTH0_SCIM_TOKEN];
+        let unset = for_scim.into_iter().filter(|variable| !reader.is_set(*variable));
+        self.lacking = Lacking { for_scim: unset.map(|variable| variable.name).collect() };
+        self
     }
 
     /// The file at `path`, which must exist, overridden by the variables of `environment`.
     pub fn at(path: &Path, environment: &Environment) -> PolicySource {
-        PolicySource { path: path.to_owned(), needed: Needed::Yes, overrides: environment.only(PREFIX) }
+        PolicySource {
+            path: path.to_owned(),
+            needed: Needed::Yes,
+            overrides: environment.only(PREFIX),
+            lacking: Lacking::default(),
+        }
     }
 
     /// The file to watch.
@@ -73,15 +91,25 @@ impl PolicySource {
     pub fn read(&self) -> Result<Policy, Mistakes> {
         let mut mistakes = Mistakes::default();
         let file = self.path.display().to_string();
-        let mut table = match read_text(&self.path) {
-            Ok(source) => walk_file(&file, &source, &mut mistakes),
-            Err(Unread::Absent) if self.needed == Needed::No => Table::new(),
+        let source = match read_text(&self.path) {
+            Ok(source) => source,
+            Err(Unread::Absent) if self.needed == Needed::No => String::new(),
             Err(unread) => {
                 mistakes.push(unreadable(&file, unread));
-                Table::new()
+                String::new()
             }
         };
-        self.override_keys(&mut table, &mut mistakes);
+        let mut walk = Walk::through(&file, &source);
+        let mut reader = Reader::new(&self.overrides);
+        self.override_keys(&mut walk, &mut reader);
+        for (spot, wrong) in across::check(&walk.said, &self.lacking) {
+            match spot {
+                Spot::File(span) => walk.add(span, wrong),
+                Spot::Variable(name) => reader.wrong(&name, Kind::Open, wrong),
+            }
+        }
+        let table = walk.end(&mut mistakes);
+        mistakes.extend(reader.mistakes);
         mistakes.or(())?;
         Policy::deserialize(Value::Table(table)).map_err(|error| {
             let mut mistakes = Mistakes::default();
@@ -92,18 +120,19 @@ impl PolicySource {
     }
 
     /// Lays `LOCKSTEP__SECTION__KEY` over `[section] key`.
-    fn override_keys(&self, table: &mut Table, mistakes: &mut Mistakes) {
-        let mut reader = Reader::new(&self.overrides);
+    fn override_keys(&self, walk: &mut Walk<'_>, reader: &mut Reader<'_>) {
         for (name, text) in self.overrides.beginning_with(PREFIX) {
             if text.is_empty() {
                 continue;
             }
             match overridden(name, text) {
-                Ok((path, value)) => put(table, &path, value),
+                Ok((path, value)) => {
+                    walk.said.replace(&path.join("."), &value, name);
+                    put(&mut walk.table, &path, value);
+                }
                 Err(wrong) => reader.wrong(name, Kind::Open, wrong),
             }
         }
-        mistakes.extend(reader.mistakes);
     }
 }
 
@@ -119,8 +148,11 @@ fn unreadable(file: &str, unread: Unread) -> Mistake {
 }
 
 fn overridden(name: &str, text: &str) -> Result<(Vec<&'static str>, Value), Wrong> {
-    let (mut keys, mut path, mut found) = (shape::POLICY, Vec::new(), None);
+    let (mut keys, mut path, mut found) = (shape::POLICY, Vec::new(), None::<&Shape>);
     for part in name[PREFIX.len()..].split("__") {
+        if let Some(many @ (Shape::Rows { .. } | Shape::Named { .. })) = found {
+            many.read(text)?;
+        }
         let Some(key) = shape::find(keys, &part.to_ascii_lowercase()) else {
             return Err(no_such_override(name));
         };
@@ -133,7 +165,8 @@ fn overridden(name: &str, text: &str) -> Result<(Vec<&'static str>, Value), Wron
 }
 
 fn no_such_override(name: &str) -> Wrong {
-    let names: Vec<String> = shape::paths().iter().map(|path| override_name(path)).collect();
+    let single = shape::paths().into_iter().filter(|path| !path.contains(['[', '*']));
+    let names: Vec<String> = single.map(|path| override_name(&path)).collect();
     let wrong = Wrong::new("no such key of the policy");
     match nearest(&name.to_ascii_uppercase(), names.iter().map(String::as_str)) {
         Some(meant) => wrong.help(format!("did you mean {meant}?")),
@@ -167,6 +200,7 @@ mod tests {
     use crate::case::Response;
     use crate::event::{RiskLevel, Source};
     use crate::policy::ReleaseWhenCleared;
+    use crate::policy::sync::Switch;
 
     fn source(text: &str, overrides: &[(&str, &str)]) -> (tempfile::TempDir, PolicySource) {
         let dir = tempfile::tempdir().unwrap();
@@ -408,10 +442,172 @@ accounts = "auth0|1"
         5 | on_deletd = "notify"
           | ^^^^^^^^^
           |
-          = help: the policy knows contain, protected
+          = help: the policy knows people, provision, attributes, tables, roles, organizations, mfa, leavers, sweep, contain, protected
 
         3 mistakes in the configuration
         "#);
+    }
+
+    #[test]
+    fn lists_of_tables_reach_the_policy_and_no_variable_reaches_into_them() {
+        let text = r#"
+            [[attributes]]
+            to = "app_metadata.country"
+            from = "tables.country[usageLocation]"
+            [tables.country]
+            DE = "Germany"
+            [[roles]]
+            role = "Admin"
+            any_of = ["00000000-0000-0000-0000-000000000001"]
+            privileged = true
+            [[organizations]]
+            organization = "acme"
+            all_of = ["00000000-0000-0000-0000-000000000002"]
+            [[organizations.roles]]
+            role = "Editor"
+            none_of = ["00000000-0000-0000-0000-000000000003"]
+            [provision]
+            method = "database"
+            connection = "staff"
+            password_mail = true
+        "#;
+        let policy = read(text, &[("LOCKSTEP__PROVISION__CONNECTION", "others")]).unwrap();
+        assert_eq!(policy.attributes[0].from.source(), "tables.country[usageLocation]");
+        assert_eq!(policy.tables["country"]["DE"], "Germany");
+        assert_eq!(policy.roles[0].privileged, Switch::Yes);
+        assert_eq!(policy.organizations[0].roles[0].role, "Editor");
+        assert_eq!(policy.provision.connection.as_deref(), Some("others"));
+        assert_eq!(policy.groups().len(), 3);
+        for name in ["LOCKSTEP__ROLES", "LOCKSTEP__ROLES__ROLE", "LOCKSTEP__TABLES__COUNTRY__DE"] {
+            let told = mistakes(text, &[(name, "x")]);
+            assert!(told.contains("a variable cannot hold tables"), "{name}: {told}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_inside_lists_of_tables_is_found() {
+        insta::assert_snapshot!(mistakes(
+            r#"
+attributes = "mail"
+[[roles]]
+any_of = ["Engineers", "00000000-0000-0000-0000-00000000000"]
+privilegd = true
+[[roles]]
+role = ""
+privileged = "perhaps"
+[[organizations]]
+role = "Editor"
+[[organizations.roles]]
+organization = "acme"
+any_of = "Engineers"
+[tables]
+country = "Germany"
+[tables.city]
+x = 1
+[provision]
+password_mail = "maybe"
+[contain.sources.sweep]
+response = "ignore"
+"#,
+            &[],
+        ), @"");
+    }
+
+    #[test]
+    fn every_wrong_attribute_is_told_what_would_be_right() {
+        insta::assert_snapshot!(mistakes(
+            r#"
+[[attributes]]
+to = "app_metadata.blocked"
+from = "departement"
+[[attributes]]
+to = "nick_name"
+from = "mail | lowr"
+[[attributes]]
+to = "user_metadata.boss"
+from = "manager.department"
+"#,
+            &[],
+        ), @"");
+    }
+
+    #[test]
+    fn what_is_wrong_across_lines_is_found_with_the_rest() {
+        insta::assert_snapshot!(mistakes(
+            r#"
+[[attributes]]
+to = "app_metadata.country"
+from = "tables.countries[usageLocation]"
+[[attributes]]
+to = "app_metadata.country"
+from = "country"
+[tables.country]
+DE = "Germany"
+[mfa]
+metadata_key = "country"
+[[roles]]
+role = "Admin"
+any_of = ["00000000-0000-0000-0000-00000000000A"]
+none_of = ["00000000-0000-0000-0000-00000000000a"]
+privileged = true
+[[roles]]
+role = "Admin"
+privileged = false
+[[organizations]]
+organization = "acme"
+[[organizations.roles]]
+role = "Admin"
+privileged = false
+all_of = ["00000000-0000-0000-0000-00000000000b"]
+none_of = ["00000000-0000-0000-0000-00000000000b"]
+[provision]
+connection = "staff"
+method = "frist-login"
+"#,
+            &[],
+        ), @"");
+    }
+
+    #[test]
+    fn what_needs_something_else_says_what() {
+        let told = |text: &str| mistakes(text, &[]);
+        for (text, needs) in [
+            ("[provision]\nmethod = \"database\"\n", "provision.connection"),
+            ("[provision]\nconnection = \"staff\"\n", "provision.method = \"database\""),
+            ("[provision]\nmethod = \"scim\"\npassword_mail = true\n", "provision.method = \"database\""),
+            ("[mfa]\nenrolment_mail = true\n", "mfa.metadata_key"),
+            ("[mfa]\nany_of = [\"00000000-0000-0000-0000-000000000001\"]\n", "mfa.metadata_key"),
+        ] {
+            assert!(told(text).contains(&format!("this has no effect without {needs}")), "{}", told(text));
+        }
+        // A value that is wrong by itself is the only mistake.
+        assert!(told("[provision]\nmethod = \"database\"\nconnection = 3\n").contains("1 mistake"));
+        let variable = [("LOCKSTEP__PROVISION__METHOD", "database")];
+        assert!(read("[provision]\nconnection = \"staff\"\n", &variable).is_ok());
+        assert!(mistakes("", &variable).contains("LOCKSTEP__PROVISION__METHOD: this has no effect without"));
+    }
+
+    #[test]
+    fn accounts_by_scim_need_the_connection_and_its_token_where_they_are_made() {
+        let (_dir, source) = source("[provision]\nmethod = \"scim\"\n", &[]);
+        assert!(source.read().is_ok(), "whoever only takes webhooks in makes none");
+        let with = |variables: &[(&str, &str)]| {
+            source.clone().carried_out_with(&variables.iter().copied().collect()).read()
+        };
+        let told = with(&[("AUTH0_CONNECTION", "c")]).unwrap_err().to_string();
+        assert!(told.contains("lockstep.toml:2:10") && told.contains("without AUTH0_SCIM_TOKEN"), "{told}");
+        assert!(with(&[("AUTH0_CONNECTION", "c"), ("AUTH0_SCIM_TOKEN_FILE", "/f")]).is_ok());
+    }
+
+    #[test]
+    fn more_groups_than_a_policy_may_name_are_refused() {
+        let ids = |count: usize| {
+            (0..count).map(|n| format!("\"00000000-0000-0000-0000-{n:012}\"")).collect::<Vec<_>>()
+        };
+        let text = |count| format!("[[roles]]\nrole = \"a\"\nany_of = [{}]\n", ids(count).join(",\n"));
+        assert!(read(&text(crate::policy::GROUPS_MAX), &[]).is_ok());
+        let told = mistakes(&text(crate::policy::GROUPS_MAX + 2), &[]);
+        assert!(told.contains("more than 2000 groups") && told.contains("lockstep.toml:2003:1"), "{told}");
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub enum Text {
 /// What a list may hold.
 #[derive(Debug, Clone, Copy)]
 pub enum Item {
-    ObjectId,
+    Person,
+    Group,
     AccountId,
 }
 
@@ -71,7 +72,7 @@ const RESPONSES: Shape = Shape::Word(&["contain", "end-sessions", "notify", "ign
 const SOURCE: Shape =
     Shape::Table(&[Key { name: "risk_level", shape: LEVELS }, Key { name: "response", shape: RESPONSES }]);
 
-const GROUPS: Shape = Shape::List(Item::ObjectId);
+const GROUPS: Shape = Shape::List(Item::Group);
 const NAME: Shape = Shape::Text(Text::Name);
 const ROLE: &[Key] = &[
     Key { name: "role", shape: NAME },
@@ -183,7 +184,7 @@ pub const POLICY: &[Key] = &[
     Key {
         name: "protected",
         shape: Shape::Table(&[
-            Key { name: "people", shape: Shape::List(Item::ObjectId) },
+            Key { name: "people", shape: Shape::List(Item::Person) },
             Key { name: "accounts", shape: Shape::List(Item::AccountId) },
         ]),
     },
@@ -199,7 +200,8 @@ impl Shape {
             Shape::Word(words) => one_of(words),
             Shape::Whole { least, most } => format!("a whole number from {least} to {most}"),
             Shape::Switch => "true or false".to_owned(),
-            Shape::List(Item::ObjectId) => "a list of Entra object ids".to_owned(),
+            Shape::List(Item::Person) => "a list of Entra object ids".to_owned(),
+            Shape::List(Item::Group) => "a list of object ids of Entra groups".to_owned(),
             Shape::List(Item::AccountId) => "a list of Auth0 user ids".to_owned(),
         }
     }
@@ -377,7 +379,7 @@ fn property(path: &str) -> Result<(), Wrong> {
 impl Item {
     pub fn read(self, text: &str) -> Result<Value, Wrong> {
         let good = match self {
-            Item::ObjectId => uuid::Uuid::try_parse(text).is_ok(),
+            Item::Person | Item::Group => uuid::Uuid::try_parse(text).is_ok(),
             Item::AccountId => AccountId::read(text).is_some(),
         };
         if good { Ok(Value::String(text.to_owned())) } else { Err(self.wrong(text)) }
@@ -385,11 +387,13 @@ impl Item {
 
     fn wrong(self, text: &str) -> Wrong {
         match self {
-            Item::ObjectId if text.contains('@') => {
+            Item::Group => Wrong::new("groups are named by Entra object id, never by name")
+                .help("Entra admin center, Groups: the object id on the group's page; its name fits in a comment behind it"),
+            Item::Person if text.contains('@') => {
                 Wrong::new("people are named by Entra object id, never by e-mail")
                     .help("Entra admin center, Users: the object id on the person's page")
             }
-            Item::ObjectId => Wrong::new("this is no Entra object id")
+            Item::Person => Wrong::new("this is no Entra object id")
                 .help("it is a GUID, like 3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c"),
             Item::AccountId => {
                 Wrong::new("this is no Auth0 user id").help("it looks like auth0|65f1… or waad|connection|…")
@@ -403,20 +407,33 @@ pub fn find<'a>(keys: &'a [Key], name: &str) -> Option<&'a Key> {
     keys.iter().find(|key| key.name == name)
 }
 
-/// Every key that holds a value, as `section.key`, in the order of the table.
+/// The path of a key of the table at `path`.
+pub fn under(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// The header above the keys of the table at `path`: `[contain.brake]`, or `[[organizations.roles]]` of
+/// `organizations[].roles[]`.
+pub fn header(path: &str) -> String {
+    let name = path.replace("[]", "");
+    if path.ends_with("[]") { format!("[[{name}]]") } else { format!("[{name}]") }
+}
+
+/// Every key that holds a value, as `section.key`, in the order of the table; `name[].key` in a list of tables, `name.*`
+/// where names are the operator's own.
 pub fn paths() -> Vec<String> {
-    fn collect(keys: &[Key], before: &str, into: &mut Vec<String>) {
-        for key in keys {
-            let path = format!("{before}{}", key.name);
-            match key.shape {
-                Shape::Table(inner) => collect(inner, &format!("{path}."), into),
-                Shape::Rows { keys, .. } => collect(keys, &format!("{path}[]."), into),
-                _ => into.push(path),
+    fn collect(shape: &Shape, path: String, into: &mut Vec<String>) {
+        match shape {
+            Shape::Table(keys) => {
+                keys.iter().for_each(|key| collect(&key.shape, under(&path, key.name), into))
             }
+            Shape::Rows { keys, .. } => collect(&Shape::Table(keys), format!("{path}[]"), into),
+            Shape::Named { each, .. } => collect(each, format!("{path}.*"), into),
+            _ => into.push(path),
         }
     }
     let mut paths = Vec::new();
-    collect(POLICY, "", &mut paths);
+    collect(&Shape::Table(POLICY), String::new(), &mut paths);
     paths
 }
 
@@ -424,7 +441,7 @@ pub fn paths() -> Vec<String> {
 pub fn homes(name: &str) -> Vec<String> {
     let of = |path: &String| {
         let (table, key) = path.rsplit_once('.')?;
-        (key == name).then(|| format!("[{table}]"))
+        (key == name).then(|| header(table))
     };
     paths().iter().filter_map(of).collect()
 }
@@ -487,7 +504,10 @@ mod tests {
             });
             let told = Policy::deserialize(nested).unwrap_err().to_string();
             let (_, expected) = told.lines().next().unwrap().split_once("expected").unwrap();
-            let known: BTreeSet<&str> = expected.split('`').skip(1).step_by(2).collect();
+            let mut known: BTreeSet<&str> = expected.split('`').skip(1).step_by(2).collect();
+            if path.ends_with(&["sources"]) {
+                known.remove(Source::Sweep.word());
+            }
             assert_eq!(known, keys.iter().map(|key| key.name).collect(), "{path:?}: {told}");
             for key in keys {
                 if let Shape::Table(inner) = key.shape {
@@ -499,10 +519,13 @@ mod tests {
         compare(POLICY, &[]);
     }
 
+    /// But not what Lockstep finds by itself: a sweep brings no alert that could be trusted more or less.
     #[test]
     fn every_source_has_a_table() {
         let listed: Vec<String> = paths().into_iter().filter(|p| p.ends_with(".response")).collect();
-        let sources = Source::ALL.map(|source| format!("contain.sources.{}.response", source.word()));
+        let sources = Source::ALL.into_iter().filter(|source| *source != Source::Sweep);
+        let sources: Vec<String> =
+            sources.map(|source| format!("contain.sources.{}.response", source.word())).collect();
         assert_eq!(listed, sources);
     }
 }

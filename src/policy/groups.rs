@@ -27,9 +27,14 @@ impl GroupRule {
         self.any_of.iter().chain(&self.all_of).chain(&self.none_of).copied()
     }
 
-    /// Whether somebody who is in none of its groups may fall under it: then no list of members names everybody.
-    pub fn reaches_strangers(&self) -> bool {
-        self.any_of.is_empty() && self.all_of.is_empty()
+    /// Groups of which everybody for whom the rule holds is in one; `None` where it may hold for people in none at all.
+    pub fn reach(&self) -> Option<BTreeSet<ObjectId>> {
+        match (self.any_of.is_empty(), self.all_of.first()) {
+            (false, _) => Some(self.any_of.clone()),
+            // Each has them all; one is enough.
+            (true, Some(one)) => Some([*one].into()),
+            (true, None) => None,
+        }
     }
 }
 
@@ -54,5 +59,12 @@ mod tests {
         assert!(!rule(&[], &[1, 2], &[]).holds(&set(&[1])));
         assert!(!rule(&[1], &[], &[9]).holds(&set(&[1, 9])));
         assert!(rule(&[1], &[2], &[9]).holds(&set(&[1, 2])));
+    }
+
+    #[test]
+    fn whom_it_holds_for_is_in_a_group_of_its_reach() {
+        assert_eq!(rule(&[1, 2], &[3], &[9]).reach(), Some(set(&[1, 2])));
+        assert_eq!(rule(&[], &[3, 4], &[9]).reach(), Some(set(&[3])));
+        assert_eq!(rule(&[], &[], &[9]).reach(), None);
     }
 }

@@ -30,6 +30,7 @@ pub type Tables = BTreeMap<String, BTreeMap<String, String>>;
 pub struct Expression {
     source: String,
     needs: BTreeSet<String>,
+    tables: BTreeSet<String>,
     compiled: Arc<minijinja::Expression<'static, 'static>>,
 }
 
@@ -74,9 +75,15 @@ impl Expression {
         {
             return Err(error.to_string());
         }
-        let mut needs: BTreeSet<String> = compiled.undeclared_variables(true).into_iter().collect();
-        needs.retain(|name| name != TABLES && !name.starts_with("tables."));
-        Ok(Expression { source: source.to_owned(), needs, compiled: Arc::new(compiled) })
+        let (mut needs, mut tables) = (BTreeSet::new(), BTreeSet::new());
+        for path in compiled.undeclared_variables(true) {
+            match path.split_once('.') {
+                Some((TABLES, rest)) => drop(tables.insert(root(rest).to_owned())),
+                _ if path == TABLES => {}
+                _ => drop(needs.insert(path)),
+            }
+        }
+        Ok(Expression { source: source.to_owned(), needs, tables, compiled: Arc::new(compiled) })
     }
 
     pub fn source(&self) -> &str {
@@ -86,6 +93,11 @@ impl Expression {
     /// The properties that it reads, as dotted paths (`manager.displayName`).
     pub fn needs(&self) -> &BTreeSet<String> {
         &self.needs
+    }
+
+    /// The lookup tables that it names.
+    pub fn tables(&self) -> &BTreeSet<String> {
+        &self.tables
     }
 
     /// Evaluates it for one person: `profile` holds what Graph told, nulls included.
@@ -109,7 +121,7 @@ impl Expression {
     }
 }
 
-/// The property of the user that a path begins with.
+/// The property of the user, or the table, that a path begins with.
 pub fn root(path: &str) -> &str {
     path.split_once('.').map_or(path, |(root, _)| root)
 }
@@ -226,5 +238,8 @@ mod tests {
         let expression = Expression::compile("tables.x[a.b] ~ (c or manager.mail)").unwrap();
         let needs: Vec<&str> = expression.needs().iter().map(String::as_str).collect();
         assert_eq!(needs, ["a.b", "c", "manager.mail"]);
+        let tables =
+            |source| Expression::compile(source).unwrap().tables().iter().cloned().collect::<Vec<_>>();
+        assert_eq!(tables("tables.x[a.b] ~ tables.y.z ~ tables['w'][c]"), ["w", "x", "y"]);
     }
 }

@@ -290,11 +290,20 @@ impl Policy {
     /// Whether the policy asks for anything beyond containment: without it the sync lane only watches for leavers.
     pub fn manages_directory(&self) -> bool {
         self.provision.method != Method::FirstLogin
+            || self.provision.link != Link::Never
             || !self.attributes.is_empty()
             || !self.roles.is_empty()
             || !self.organizations.is_empty()
             || self.mfa.metadata_key.is_some()
             || self.leavers.delete != Delete::Never
+    }
+
+    /// Whether it holds what a variable cannot override.
+    pub fn has_lists_of_tables(&self) -> bool {
+        !(self.attributes.is_empty()
+            && self.tables.is_empty()
+            && self.roles.is_empty()
+            && self.organizations.is_empty())
     }
 
     /// Every group that any rule names; memberships of others are of no interest.

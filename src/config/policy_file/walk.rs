@@ -5,166 +5,164 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
+use super::across::{All, Spot, text};
 use crate::config::mistakes::{Line, Mistake, Mistakes, Place, nearest, one_of};
 use crate::config::reader::Wrong;
-use crate::config::shape::{self, Key, LIST_ITEMS_MAX, Shape, Switched};
+use crate::config::shape::{self, Item, Key, LIST_ITEMS_MAX, Shape, Switched};
 
-/// The good values of a file; what is wrong is added to `mistakes`, in the order of the file.
-pub fn walk_file(file: &str, source: &str, mistakes: &mut Mistakes) -> Table {
-    let (document, errors) = DeTable::parse_recoverable(source);
-    let mut walk = Walk { file, source, found: Vec::new() };
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        walk.add(span, Wrong::new(format!("this is not TOML: {}", error.message())));
-    }
-    // What follows from an unreadable line is not a second mistake.
-    let unreadable: Vec<usize> = walk.found.iter().map(|(line, _)| line.line).collect();
-    let table = walk.table(document.get_ref(), shape::POLICY, "");
-    let mut found = walk.found;
-    let syntax = unreadable.len();
-    let mut index = 0;
-    found.retain(|(line, _)| {
-        index += 1;
-        index <= syntax || !unreadable.contains(&line.line)
-    });
-    found.sort_by_key(|(line, _)| (line.line, line.column));
-    for (line, wrong) in found {
-        mistakes.push(Mistake { what: wrong.what, place: Place::Line(line), help: wrong.help });
-    }
-    table
-}
-
-/// What `[[name]]` tables hold.
-struct Rows {
-    name: &'static str,
-    keys: &'static [Key],
-    needed: &'static [&'static str],
-    most: usize,
-}
-
-struct Walk<'a> {
+/// A file while it is looked at: its good values, where each was said, and what is wrong, in the order of the file.
+pub struct Walk<'a> {
     file: &'a str,
     source: &'a str,
+    /// The good values.
+    pub table: Table,
+    pub said: All,
     found: Vec<(Line, Wrong)>,
+    /// The tables of lists that are open, counted from 0.
+    rows: Vec<usize>,
 }
 
-impl Walk<'_> {
-    fn add(&mut self, span: Range<usize>, wrong: Wrong) {
-        let line = Line::of(self.file, self.source, span);
-        let wrong = if smells_of_secret(line.text()) {
-            let help = "secrets belong in the environment or a file of their own, never in the policy";
-            Wrong { help: Some(help.to_owned()), ..wrong }
-        } else {
-            wrong
-        };
-        self.found.push((guarded(line), wrong));
+impl<'a> Walk<'a> {
+    pub fn through(file: &'a str, source: &'a str) -> Walk<'a> {
+        let (document, errors) = DeTable::parse_recoverable(source);
+        let (table, said) = (Table::new(), All::default());
+        let mut walk = Walk { file, source, table, said, found: Vec::new(), rows: Vec::new() };
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            walk.add(span, Wrong::new(format!("this is not TOML: {}", error.message())));
+        }
+        // What follows from an unreadable line is not a second mistake.
+        let unreadable: Vec<usize> = walk.found.iter().map(|(line, _)| line.line).collect();
+        walk.table = walk.keys(document.get_ref(), shape::POLICY, "");
+        let followed = walk.found.split_off(unreadable.len());
+        walk.found.extend(followed.into_iter().filter(|(line, _)| !unreadable.contains(&line.line)));
+        walk
     }
 
-    fn table(&mut self, table: &DeTable<'_>, keys: &[Key], path: &str) -> Table {
+    /// What is wrong with what stands at `span`.
+    pub fn add(&mut self, span: Range<usize>, wrong: Wrong) {
+        let line = Line::of(self.file, self.source, span);
+        if !smells_of_secret(line.text()) {
+            return self.found.push((line, wrong));
+        }
+        let help = "secrets belong in the environment or a file of their own, never in the policy";
+        self.found.push((guarded(line), Wrong { help: Some(help.to_owned()), ..wrong }));
+    }
+
+    /// The good values; everything that is wrong is added to `mistakes`.
+    pub fn end(mut self, mistakes: &mut Mistakes) -> Table {
+        self.found.sort_by_key(|(line, _)| (line.line, line.column));
+        for (line, wrong) in self.found {
+            mistakes.push(Mistake { what: wrong.what, place: Place::Line(line), help: wrong.help });
+        }
+        self.table
+    }
+
+    fn keys(&mut self, table: &DeTable<'_>, keys: &[Key], path: &str) -> Table {
         let mut good = Table::new();
         for (name, value) in table {
             let Some(key) = shape::find(keys, name.get_ref()) else {
                 self.add(name.span(), stranger(name.get_ref(), keys, path));
                 continue;
             };
-            let value = match key.shape {
-                Shape::Table(inner) => {
-                    let path =
-                        if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
-                    self.section(name.span(), value, inner, &path)
-                }
-                Shape::Rows { keys, needed, most } => {
-                    self.rows(name.span(), value, Rows { keys, needed, most, name: key.name })
-                }
-                Shape::Named { each, most } => self.named(name.span(), value, each, most),
-                _ => self.value(name.span(), value, &key.shape),
-            };
+            let at = At { name: name.span(), path: shape::under(path, key.name) };
+            let value = self.shaped(&at, value, &key.shape);
             good.extend(value.map(|value| (key.name.to_owned(), value)));
         }
         good
     }
 
-    fn section(
-        &mut self,
-        name: Range<usize>,
-        value: &Spanned<DeValue<'_>>,
-        keys: &[Key],
-        path: &str,
-    ) -> Option<Value> {
+    fn shaped(&mut self, at: &At, value: &Spanned<DeValue<'_>>, shape: &Shape) -> Option<Value> {
+        match shape {
+            Shape::Table(keys) => self.section(at, value, keys),
+            Shape::Rows { keys, needed, most } => self.rows(at, value, keys, needed, *most),
+            Shape::Named { each, most } => self.named(at, value, each, *most),
+            _ => self.value(at, value, shape),
+        }
+    }
+
+    fn section(&mut self, at: &At, value: &Spanned<DeValue<'_>>, keys: &[Key]) -> Option<Value> {
         match value.get_ref() {
-            DeValue::Table(table) => Some(Value::Table(self.table(table, keys, path))),
+            DeValue::Table(table) => Some(Value::Table(self.keys(table, keys, &at.path))),
             _ => {
-                let wrong = Wrong::new(format!("expected the section [{path}]"));
-                self.add(name, wrong.help(format!("write [{path}] on a line of its own, its keys below")));
+                let header = shape::header(&at.path);
+                let wrong = Wrong::new(format!("expected the section {header}"));
+                self.add(
+                    at.name.clone(),
+                    wrong.help(format!("write {header} on a line of its own, its keys below")),
+                );
                 None
             }
         }
     }
 
     /// `[[name]]` tables, each walked like a section.
-    fn rows(&mut self, name: Range<usize>, value: &Spanned<DeValue<'_>>, rows: Rows) -> Option<Value> {
+    fn rows(
+        &mut self,
+        at: &At,
+        value: &Spanned<DeValue<'_>>,
+        keys: &[Key],
+        needed: &[&str],
+        most: usize,
+    ) -> Option<Value> {
+        let path = format!("{}[]", at.path);
+        let header = shape::header(&path);
+        let help = format!("write {header} on a line of its own before the keys of each");
         let DeValue::Array(items) = value.get_ref() else {
-            let wrong = Wrong::new(format!("expected tables under [[{}]]", rows.name));
-            self.add(name, wrong);
+            self.add(at.name.clone(), Wrong::new(format!("expected tables, each under {header}")).help(help));
             return None;
         };
-        if items.len() > rows.most {
-            self.add(name, Wrong::new(format!("more than {} tables", rows.most)));
+        if items.len() > most {
+            self.add(at.name.clone(), Wrong::new(format!("more than {most} tables {header}")));
             return None;
         }
         let mut good = Vec::new();
-        for item in items {
+        for (index, item) in items.iter().enumerate() {
             let DeValue::Table(table) = item.get_ref() else {
-                self.add(item.span(), Wrong::new(format!("expected a table under [[{}]]", rows.name)));
+                let found = kind(item.get_ref());
+                self.add(
+                    item.span(),
+                    Wrong::new(format!("expected a table, found {found}")).help(help.as_str()),
+                );
                 continue;
             };
-            let missing: Vec<&str> = rows
-                .needed
-                .iter()
-                .copied()
-                .filter(|key| !table.iter().any(|(k, _)| k.get_ref() == key))
-                .collect();
-            if !missing.is_empty() {
-                self.add(item.span(), Wrong::new(format!("[[{}]] needs {}", rows.name, one_of(&missing))));
+            for key in needed.iter().filter(|key| !table.iter().any(|(name, _)| name.get_ref() == **key)) {
+                self.add(item.span(), Wrong::new(format!("{header} needs the key {key}")));
             }
-            good.push(Value::Table(self.table(table, rows.keys, rows.name)));
+            self.rows.push(index);
+            good.push(Value::Table(self.keys(table, keys, &path)));
+            self.rows.pop();
         }
         Some(Value::Array(good))
     }
 
     /// A table with names of the operator's own.
-    fn named(
-        &mut self,
-        name: Range<usize>,
-        value: &Spanned<DeValue<'_>>,
-        each: &Shape,
-        most: usize,
-    ) -> Option<Value> {
+    fn named(&mut self, at: &At, value: &Spanned<DeValue<'_>>, each: &Shape, most: usize) -> Option<Value> {
         let DeValue::Table(table) = value.get_ref() else {
-            self.add(name, Wrong::new("expected a table"));
+            let wrong = Wrong::new(format!("expected a table, found {}", kind(value.get_ref())));
+            self.add(at.name.clone(), wrong.help("its keys are names of your own"));
             return None;
         };
         if table.len() > most {
-            self.add(name, Wrong::new(format!("more than {most} entries")));
+            self.add(at.name.clone(), Wrong::new(format!("more than {most} entries")));
             return None;
         }
         let mut good = Table::new();
         for (key, value) in table {
-            let read = match each {
-                Shape::Named { each, most } => self.named(key.span(), value, each, *most),
-                other => self.value(key.span(), value, other),
-            };
+            let inner = At { name: key.span(), path: format!("{}.*", at.path) };
+            self.said.add(&inner.path, &self.rows, Some(key.get_ref().to_string()), Spot::File(key.span()));
+            let read = self.shaped(&inner, value, each);
             good.extend(read.map(|value| (key.get_ref().to_string(), value)));
         }
         Some(Value::Table(good))
     }
 
-    fn value(&mut self, name: Range<usize>, value: &Spanned<DeValue<'_>>, shape: &Shape) -> Option<Value> {
+    fn value(&mut self, at: &At, value: &Spanned<DeValue<'_>>, shape: &Shape) -> Option<Value> {
         let read = match (value.get_ref(), shape) {
             (DeValue::Array(items), Shape::List(_)) if items.len() > LIST_ITEMS_MAX => {
                 Err(Wrong::new(format!("more than {LIST_ITEMS_MAX} entries")))
             }
-            (DeValue::Array(items), Shape::List(_)) => return Some(self.list(items.iter(), shape)),
+            (DeValue::Array(items), Shape::List(item)) => return Some(self.list(at, items.iter(), *item)),
             (DeValue::String(text), Shape::Word(_) | Shape::Switch) => shape.word(text),
             (DeValue::String(text), Shape::Text(kind)) => kind.check(text),
             (DeValue::Boolean(true), Shape::Switch) => Ok(shape::switch(Switched::On)),
@@ -176,26 +174,40 @@ impl Walk<'_> {
             }
             (other, _) => Err(Wrong::new(format!("expected {}, found {}", shape.expected(), kind(other)))),
         };
-        let span = if value.get_ref().is_table() { name } else { value.span() };
+        let span = if value.get_ref().is_table() { at.name.clone() } else { value.span() };
+        self.said.add(&at.path, &self.rows, read.as_ref().ok().and_then(text), Spot::File(span.clone()));
         read.map_err(|wrong| self.add(span, wrong)).ok()
     }
 
-    fn list<'v>(&mut self, items: impl Iterator<Item = &'v Spanned<DeValue<'v>>>, shape: &Shape) -> Value {
+    fn list<'v>(
+        &mut self,
+        at: &At,
+        items: impl Iterator<Item = &'v Spanned<DeValue<'v>>>,
+        item: Item,
+    ) -> Value {
         let mut good = Vec::new();
-        for item in items {
-            let read = match (item.get_ref(), shape) {
-                (DeValue::String(text), Shape::List(kind)) => kind.read(text),
-                (other, _) => Err(Wrong::new(format!("expected a string, found {}", kind(other)))),
+        let path = format!("{}[]", at.path);
+        for entry in items {
+            let read = match entry.get_ref() {
+                DeValue::String(text) => item.read(text),
+                other => Err(Wrong::new(format!("expected a string, found {}", kind(other)))),
             };
-            good.extend(read.map_err(|wrong| self.add(item.span(), wrong)).ok());
+            self.said.add(&path, &self.rows, read.as_ref().ok().and_then(text), Spot::File(entry.span()));
+            good.extend(read.map_err(|wrong| self.add(entry.span(), wrong)).ok());
         }
         Value::Array(good)
     }
 }
 
+/// Where a key stands: its bytes, and its path as in [`shape::paths`].
+struct At {
+    name: Range<usize>,
+    path: String,
+}
+
 fn stranger(name: &str, keys: &[Key], path: &str) -> Wrong {
     let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
-    let home = if path.is_empty() { "the policy".to_owned() } else { format!("[{path}]") };
+    let home = if path.is_empty() { "the policy".to_owned() } else { shape::header(path) };
     let wrong = Wrong::new(format!("this is no key of {home}"));
     let elsewhere = shape::homes(name);
     match nearest(name, names.iter().copied()) {
@@ -232,6 +244,8 @@ fn guarded(line: Line) -> Line {
 fn smells_of_secret(text: &str) -> bool {
     const WORDS: [&str; 8] =
         ["secret", "token", "password", "private", "api_key", "client_state", "whsec_", "xox"];
-    let text = text.to_ascii_lowercase();
+    // The keys of the policy itself are no secrets, whatever they are called.
+    let ours = shape::paths().into_iter().filter_map(|path| Some(path.rsplit(['.', '[']).next()?.to_owned()));
+    let text = ours.fold(text.to_ascii_lowercase(), |text, key| text.replace(&key, " "));
     WORDS.iter().any(|word| text.contains(word))
 }

@@ -158,7 +158,7 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
     let ran = place.run(&["check"]);
     assert_eq!((ran.code, ran.talk.as_str()), (0, ""), "{ran:#?}");
     insta::assert_snapshot!(ran.out.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @r#"
-    lockstep VERSION (ingest, worker)
+    lockstep VERSION (ingest, worker, scheduler)
       tenant     6b0a4c1e-52d7-4f38-9c61-7e2f90d3a815
       policy     lockstep.toml
       protected  0 people, 0 accounts
@@ -166,6 +166,9 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
       store      SQLite in ./data/lockstep.db
       webhooks   /webhooks/graph on 127.0.0.1:0
       admin      127.0.0.1:0
+      directory  not kept in step: the policy only contains
+      notified   subscriptions none: LOCKSTEP_PUBLIC_URL is not set, changes are found by sweeps
+      sweeps     changes every 300 s
       mode       observe
     NOTE: OBSERVE MODE: nothing is written to Auth0; LOCKSTEP_MODE=enforce acts
     NOTE: nobody will be told: neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set
@@ -325,4 +328,65 @@ fn a_token_of_a_connection_that_nobody_names_is_a_mistake() {
     assert_eq!(ran.code, 78, "{ran:#?}");
     let told = "AUTH0_CONNECTION: not set, but needed beside the token of its SCIM endpoint";
     assert!(ran.talk.contains(told) && !ran.talk.contains(SECRET), "{ran:#?}");
+}
+
+/// The expressions of docs/mapping.md come to what the page says, with the person and the tables of the page.
+#[test]
+fn every_example_of_the_mapping_page_is_true() {
+    use lockstep::policy::mapping::{Expression, Mapped};
+    let page = of_repository("docs/mapping.md");
+    let block = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("{language}"));
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let place = Place::new();
+    place.write("lockstep.toml", &block("toml"));
+    let policy = config::read_policy(&place.path("lockstep.toml"), &Environment::default()).unwrap();
+    let person: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&block("json")).unwrap();
+    let mut tried = 0;
+    for line in block("text").lines() {
+        let (source, said) = line.split_once(" → ").unwrap_or_else(|| panic!("{line}"));
+        let expected = match said {
+            "cleared" => Mapped::Clear,
+            value => Mapped::Value(serde_json::from_str(value).unwrap()),
+        };
+        let expression = Expression::compile(source).unwrap_or_else(|why| panic!("{line}: {why}"));
+        assert_eq!(expression.evaluate(&person, &policy.tables), expected, "{line}");
+        tried += 1;
+    }
+    assert!(tried > 15, "only {tried} examples were found");
+}
+
+#[test]
+fn what_the_policy_will_do_with_the_directory_is_summed_up() {
+    let mut place = Place::complete();
+    place.set("LOCKSTEP_MODE", "enforce").set("LOCKSTEP_PUBLIC_URL", "https://lockstep.example.com");
+    place.set("AUTH0_CONNECTION", "entra").set("AUTH0_SCIM_TOKEN", SECRET);
+    place.write(
+        "lockstep.toml",
+        "[provision]\nmethod = \"scim\"\n[[attributes]]\nto = \"email\"\nfrom = \"mail\"\n\
+         [[roles]]\nrole = \"Reader\"\n[[roles]]\nrole = \"Editor\"\n\
+         any_of = [\"3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c\"]\n[leavers]\ndelete = \"after-grace\"\n",
+    );
+    let ran = place.run(&["check"]);
+    assert_eq!((ran.code, ran.talk.as_str()), (0, ""), "{ran:#?}");
+    for said in [
+        "1 attribute, 2 roles, 0 organizations, by 1 group",
+        "made by the SCIM endpoint of the enterprise connection",
+        "accounts are deleted after 30 days",
+        "subscriptions kept: Graph tells of changes as they happen",
+        "changes every 300 s, everybody every 24 h",
+        "NOTE: the role Reader is given to everybody",
+        "NOTE: email is written to database accounts only",
+        "override single keys, never lists of tables",
+    ] {
+        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+    }
+    assert_eq!(place.run(&["check", "--json"]).json()["directory"]["roles"], 2);
+
+    place.set("AUTH0_SCIM_TOKEN", "");
+    let ran = place.run(&["check"]);
+    assert_eq!(ran.code, 78);
+    assert!(ran.talk.contains("accounts cannot be made by SCIM without AUTH0_SCIM_TOKEN"), "{}", ran.talk);
+    assert_eq!(place.run(&["check", "--only", "ingest"]).code, 0, "it makes no accounts");
 }

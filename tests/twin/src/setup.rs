@@ -291,6 +291,7 @@ pub fn environment(setup: &Setup, urls: &Urls) -> BTreeMap<String, String> {
         ("GRAPH_CLIENT_STATE", &setup.graph_client_state),
         ("RISK_WEBHOOK_SECRET", &setup.risk_webhook_secret),
         ("AZURE_MONITOR_SECRET", &setup.azure_monitor_secret),
+        ("EVENT_GRID_SECRET", &setup.event_grid_secret),
         ("SLACK_BOT_TOKEN", &setup.slack_bot_token),
         ("SLACK_CHANNEL", &setup.slack_channel),
         ("SLACK_API_URL", &urls.slack_api_url),
