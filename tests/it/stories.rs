@@ -3,7 +3,9 @@
 mod auth0_trouble;
 mod containment;
 mod directory;
+mod explain;
 mod graph_trouble;
+mod histories;
 mod joiners;
 mod leavers;
 mod memberships;
@@ -16,4 +18,6 @@ mod reasons;
 mod release;
 mod slack;
 mod sources;
+mod subscriptions;
+mod sweeps;
 mod verbs;

@@ -280,7 +280,7 @@ crate::stories! {
     }
 
     a_group_of_thousands_cannot_delay_a_lockout(stage, Setup::unlimited()) {
-        const PEOPLE: usize = 1_000;
+        const PEOPLE: usize = 400;
         let staff = stage.twin.world().create_group("Staff");
         let outer = stage.twin.world().create_group("Outer");
         stage.twin.world().create_role("Engineer");
