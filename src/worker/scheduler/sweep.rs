@@ -23,6 +23,8 @@ use crate::worker::picture;
 
 /// How often the schedule is looked at, and so how late a wished-for sweep may start.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long to wait after a failure: a sweep of everybody that has not begun is due at once.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Events that wait in the bulk lane before a sweep waits for them; they are on disk, not in memory, but not for ever.
 const BACKLOG_MAX: u64 = 20_000;
 /// Events of one enqueue: one durable write.
@@ -54,6 +56,7 @@ pub(super) async fn run(job: Job) {
                 let started = job.deps.clock.now();
                 if let Err(why) = due.sweep(&job).await {
                     tracing::warn!("the directory could not be swept: {why}");
+                    pause(AGAIN, &job.shutdown).await;
                 }
                 // Also after a failure: what was wished for stays wished for, the rest waits for its turn.
                 swept_at = Some(started);

@@ -239,6 +239,20 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_role_that_everybody_has_and_that_is_made_later_is_given_to_everybody(stage, Setup::unlimited()) {
+        stage.policy("[[roles]]\nrole = \"Reader\"\n");
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.start_subscribed().await;
+        stage.until_finding(ada, "role Reader").await;
+        stage.until_idle().await;
+        stage.stop().await;
+        stage.twin.world().create_role("Reader");
+        stage.start().await;
+        stage.until_roles(&account, &["Reader"]).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
     a_page_that_is_missing_from_a_list_of_members_takes_nothing(stage, Setup::unlimited()) {
         let (top, nested) = {
             let mut world = stage.twin.world();

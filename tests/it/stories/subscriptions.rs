@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lockstep_twin::send::Lifecycle;
-use lockstep_twin::{Mishap, Setup, Times, Vendor};
+use lockstep_twin::{Fault, Match, Mishap, Setup, Times, Vendor};
 use serde_json::json;
 
 use super::directory::attribute;
@@ -154,6 +154,15 @@ crate::stories! {
         }).await;
         assert_eq!(stage.twin.world().subscriptions().count(), 2);
         stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_graph_that_is_away_for_a_moment_pages_nobody(stage, Setup::unlimited()) {
+        let making = Match::vendor(Vendor::Graph).method("POST").route("/subscriptions");
+        stage.twin.faults().inject(making, Fault::Status(503), Times::N(1));
+        stage.start_subscribed().await;
+        stage.until_idle().await;
+        assert!(stage.messages().is_empty());
         stage.end().await;
     }
 
