@@ -140,7 +140,7 @@ impl Wiring {
                     Done::Nothing => "stands".to_owned(),
                     Done::Renewed => "renewed".to_owned(),
                     Done::Made => "made".to_owned(),
-                    Done::Failed(why) => {
+                    Done::Later(why) | Done::Failed(why) => {
                         failed = true;
                         format!("failed: {why}")
                     }

@@ -75,6 +75,10 @@ pub async fn paths(
         preview.explanation.given.iter().flat_map(|given| given.by.clone()).collect();
     let Groups::Known(within) = &preview.snapshot.groups else { return Ok(BTreeMap::new()) };
     let mut paths = BTreeMap::new();
+    // Nothing is given, or to nobody whom Entra knows: there is no way to look for.
+    if wanted.is_empty() {
+        return Ok(paths);
+    }
     let mut from: BTreeMap<ObjectId, Vec<Step>> = BTreeMap::new();
     let mut open = VecDeque::new();
     for group in entra.direct_groups(preview.snapshot.subject.object).await? {

@@ -62,13 +62,17 @@ impl Wish {
         Ok(())
     }
 
-    /// Whether it was wished for; the wish is granted with it.
-    async fn grant(self, store: &dyn Store) -> Result<bool, store::Error> {
-        let wished = store.note(self.note()).await?.is_some();
-        if wished {
+    /// When it was wished for last, if it is not granted yet.
+    async fn made_at(self, store: &dyn Store) -> Result<Option<String>, store::Error> {
+        store.note(self.note()).await
+    }
+
+    /// What was wished for at `made_at` has been done; a wish made since then stays.
+    async fn grant(self, store: &dyn Store, made_at: &str) -> Result<(), store::Error> {
+        if store.note(self.note()).await?.as_deref() == Some(made_at) {
             store.set_note(self.note(), None).await?;
         }
-        Ok(wished)
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 mod configuration;
 mod doctor;
 mod help;
-mod program;
+pub mod program;
 mod reading;
 mod samples;
 mod service;

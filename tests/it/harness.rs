@@ -37,6 +37,8 @@ pub struct Stage {
     pub env: BTreeMap<String, String>,
     pub dir: tempfile::TempDir,
     running: Option<Running>,
+    /// Keeps the port of a Lockstep that Graph can reach.
+    pub reserved: Option<tokio::net::TcpSocket>,
     /// What exists on the broker for this stage.
     _scope: Option<broker::Scope>,
     /// Dead letters that the story means to leave behind.
@@ -74,6 +76,7 @@ impl Stage {
             env,
             dir,
             running: None,
+            reserved: None,
             _scope: scope,
             dead_letters_expected,
             complaints_expected,

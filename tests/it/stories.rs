@@ -2,8 +2,15 @@
 
 mod auth0_trouble;
 mod containment;
+mod directory;
+mod explain;
 mod full_disk;
 mod graph_trouble;
+mod histories;
+mod joiners;
+mod leavers;
+mod memberships;
+mod movers;
 mod operators;
 mod people;
 mod plans;
@@ -12,4 +19,6 @@ mod reasons;
 mod release;
 mod slack;
 mod sources;
+mod subscriptions;
+mod sweeps;
 mod verbs;

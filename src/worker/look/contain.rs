@@ -14,12 +14,12 @@ use crate::apply::{self, Applied};
 use crate::audit::Entry;
 use crate::case::{AccountId, Case, CaseId, CaseState, Response};
 use crate::clock::{self, Timestamp};
-use crate::event::{Event, EventKind, Subject};
+use crate::event::{About, Event, EventId, EventKind, Source, Subject, SweepDepth};
 use crate::plan::check::{self, Checked};
 use crate::plan::{self, Next, Plan};
 use crate::policy::Policy;
 use crate::retry::WhatNow;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Directory, Snapshot};
 use crate::store::{self, SaveCase};
 
 /// Rounds of one look. Three are usual (decide, read back, done); each refusal by the tenant's plan adds one.
@@ -34,7 +34,8 @@ const ASKS_MAX: usize = 16;
 pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
     match Rounds::begin(looker, subject, asks).await {
         Ok(Some(rounds)) => rounds.run().await,
-        Ok(None) => Verdict::Done,
+        // Perhaps the look that answered them could not hand the person back any more.
+        Ok(None) => keep_in_step_again(looker, subject).await,
         Err(error) => looker.later(&Trouble::from_store(&error)),
     }
 }
@@ -114,6 +115,7 @@ impl<'a> Rounds<'a> {
         let observed =
             observe(self.looker, self.subject, &self.asks, self.case.as_ref(), means, &mut self.heard).await;
         let Observed { snapshot, auth0, graph } = observed.map_err(|error| self.store_trouble(&error))?;
+        let is_gone = matches!(snapshot.directory, Directory::SoftDeleted(_) | Directory::Missing);
         let (plan, checked) = self.plan_and_save(snapshot, &policy).await?;
         let applied = match &self.looker.hands {
             Hands::Writer(writer) => {
@@ -122,7 +124,12 @@ impl<'a> Rounds<'a> {
             Hands::None | Hands::Keeper(_) => Vec::new(),
         };
         if applied.is_empty() {
-            return Ok(Round::Ended(self.nothing_applied(&plan, auth0, graph)));
+            let verdict = self.nothing_applied(&plan, auth0, graph);
+            let is_handed_back = self.case.as_ref().is_some_and(|case| hands_back(case, is_gone));
+            return Ok(Round::Ended(match verdict {
+                Verdict::Done if is_handed_back => keep_in_step_again(self.looker, self.subject).await,
+                other => other,
+            }));
         }
         match self.take_outcomes(&applied) {
             None => Ok(Round::ReadBack),
@@ -308,6 +315,36 @@ impl<'a> Rounds<'a> {
 
     fn store_trouble(&self, error: &store::Error) -> Verdict {
         self.looker.later(&Trouble::from_store(error))
+    }
+}
+
+/// After a release the person is kept in step again; after a proven deletion the grace begins.
+fn hands_back(case: &Case, is_gone: bool) -> bool {
+    match case.state {
+        CaseState::Released => !is_gone,
+        CaseState::Verified => case.is_about_deletion(),
+        _ => false,
+    }
+}
+
+/// Asks the bulk lane for a whole look: while the case was open nothing was followed, and nobody will tell of it again.
+async fn keep_in_step_again(looker: &Looker, subject: Subject) -> Verdict {
+    if !looker.deps.policy.borrow().manages_directory() {
+        return Verdict::Done;
+    }
+    let event = Event {
+        id: EventId::new(),
+        source: Source::Sweep,
+        about: About::Person(subject),
+        kind: EventKind::Swept { depth: SweepDepth::Whole },
+        signal_at: None,
+        received_at: looker.deps.clock.now(),
+    };
+    match looker.deps.queue.enqueue(&[event]).await {
+        Ok(()) => Verdict::Done,
+        Err(error) => {
+            looker.later(&Trouble { why: error.to_string(), now: error.what_now(), scope: Scope::Everybody })
+        }
     }
 }
 

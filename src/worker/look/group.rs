@@ -36,8 +36,10 @@ pub(in crate::worker) async fn look_at_all_of(
     group: ObjectId,
 ) -> Result<(), Trouble> {
     let mut fan_out = FanOut::new(looker, tenant, &[]);
+    let before = fan_out.seen_in(group).await?;
     fan_out.those_seen_in(group).await?;
-    fan_out.members_of(group, &BTreeSet::new()).await?;
+    // Each is asked for once; a group that does not fit into memory costs some of them a second look.
+    fan_out.members_of(group, &before).await?;
     fan_out.flush().await
 }
 

@@ -277,6 +277,8 @@ impl<'a> Look<'a> {
 
     async fn close_case(&mut self) -> Result<Verdict, Trouble> {
         if let Some(case) = &self.known.case {
+            // Newer than whatever told of the deletion: it answers all of that.
+            self.asks.clear();
             let reason = "the accounts were deleted after the grace".to_owned();
             let kind = EventKind::ReleaseRequested { by: "lockstep".into(), case: case.id, reason };
             self.enqueue(kind, Source::Sweep).await?;

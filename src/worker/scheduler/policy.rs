@@ -31,6 +31,8 @@ async fn turn(job: &Job) -> anyhow::Result<()> {
     let followed = store.note(NOTE).await?.as_deref().and_then(PolicyPrint::from_text);
     match print.changes_since(followed.as_ref()) {
         Affected::Nobody => {}
+        // Where nobody has been swept yet, everybody is about to be.
+        Affected::Everybody if store.note(super::sweep::WHOLE_AT).await?.is_none() => {}
         Affected::Everybody => {
             Wish::make(store.as_ref(), &[Wish::WholeSweep], job.deps.clock.now()).await?;
             tracing::info!("the policy has changed: everybody is looked at again");

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Job, Wish, pause};
 use crate::clock::{self, SharedClock, Timestamp};
 use crate::entra::{self, Subscription, SubscriptionId, Subscriptions, Wanted};
+use crate::retry::WhatNow;
 use crate::store::{Owed, Store, Topic};
 
 /// Four minutes are far below the limit of 25 listings in 20 seconds, and soon enough for what is swept every five.
@@ -25,6 +26,8 @@ const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Renewed daily: six days for somebody to mend what keeps it from being renewed.
 const RENEW_BEFORE: Duration = Duration::from_secs(6 * 24 * 3600);
 const RESOURCES: [&str; 2] = ["users", "groups"];
+/// How soon to look again after a failure that passes by itself.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Which subscriptions are ours, and the secret that they were made with, as a hash.
 const NOTE: &str = "subscriptions.made";
 
@@ -54,30 +57,42 @@ pub enum Done {
     Renewed,
     /// It was not there, or not as it should be: notifications may have been missed.
     Made,
+    /// Graph is away, or asks for a pause.
+    Later(String),
     /// Only a person can mend it; says what to do.
     Failed(String),
 }
 
 pub(super) async fn run(job: Job) {
     let Some(settings) = job.schedule.subscriptions.clone() else { return };
-    let mut looked_at: Option<Timestamp> = None;
+    let (mut looked_at, mut wait): (Option<Timestamp>, Duration) = (None, LOOK_EVERY);
     while !job.shutdown.is_cancelled() {
         let now = job.deps.clock.now();
-        let due = looked_at.is_none_or(|at| clock::elapsed(at, now) >= LOOK_EVERY);
-        let wished = Wish::Subscriptions.grant(job.deps.store.as_ref()).await.unwrap_or(false);
-        if due || wished {
-            turn(&job, &settings).await;
+        let due = looked_at.is_none_or(|at| clock::elapsed(at, now) >= wait);
+        let store = job.deps.store.as_ref();
+        let wished = Wish::Subscriptions.made_at(store).await.ok().flatten();
+        if due || wished.is_some() {
+            if let Some(made_at) = wished
+                && let Err(error) = Wish::Subscriptions.grant(store, &made_at).await
+            {
+                tracing::warn!("a wish could not be granted: {error}");
+            }
+            wait = if turn(&job, &settings).await { LOOK_EVERY } else { AGAIN };
             looked_at = Some(now);
         }
         pause(WISH_EVERY, &job.shutdown).await;
     }
 }
 
-async fn turn(job: &Job, settings: &Settings) {
+/// Whether there is time until the next turn.
+async fn turn(job: &Job, settings: &Settings) -> bool {
     let store = job.deps.store.as_ref();
     let kept = match keep(settings, store, &job.deps.clock).await {
         Ok(kept) => kept,
-        Err(why) => return tracing::warn!("subscriptions could not be looked at: {why}"),
+        Err(why) => {
+            tracing::warn!("subscriptions could not be looked at: {why}");
+            return false;
+        }
     };
     let now = job.deps.clock.now();
     for one in &kept {
@@ -90,6 +105,7 @@ async fn turn(job: &Job, settings: &Settings) {
             Done::Made => {
                 tracing::warn!(resource = one.resource, "the subscription was made anew; a sweep follows")
             }
+            Done::Later(why) => tracing::warn!(resource = one.resource, "no subscription yet: {why}"),
             Done::Failed(why) => tracing::error!(resource = one.resource, "no subscription: {why}"),
         }
     }
@@ -101,6 +117,7 @@ async fn turn(job: &Job, settings: &Settings) {
     if let Err(error) = store.owe(pages(&job.deps.channels, &kept, now)).await {
         tracing::warn!("nobody could be told of a missing subscription: {error}");
     }
+    !kept.iter().any(|one| matches!(one.done, Done::Later(_)))
 }
 
 /// Makes sure of both subscriptions. One that fails does not keep the other from being kept.
@@ -164,7 +181,11 @@ impl Keeper<'_> {
         match self.try_keep(made).await {
             Ok(kept) => kept,
             Err(error) => {
-                let done = Done::Failed(self.advice(&error));
+                let advice = self.advice(&error);
+                let done = match error.what_now() {
+                    WhatNow::RetryAt(_) | WhatNow::BackOff => Done::Later(advice),
+                    WhatNow::GiveUp | WhatNow::AskHuman => Done::Failed(advice),
+                };
                 Kept { resource: self.resource, id: None, expires: None, done }
             }
         }

@@ -23,6 +23,8 @@ use crate::worker::picture;
 
 /// How often the schedule is looked at, and so how late a wished-for sweep may start.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long to wait after a failure: a sweep of everybody that has not begun is due at once.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Events that wait in the bulk lane before a sweep waits for them; they are on disk, not in memory, but not for ever.
 const BACKLOG_MAX: u64 = 20_000;
 /// Events of one enqueue: one durable write.
@@ -34,7 +36,7 @@ const NAMED_MAX: usize = 2_000_000;
 const STORED_PAGE: u32 = 1000;
 const USERS: &str = "sweep.users";
 const GROUPS: &str = "sweep.groups";
-const WHOLE_AT: &str = "sweep.whole_at";
+pub(super) const WHOLE_AT: &str = "sweep.whole_at";
 
 /// Where the sweep of the users stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,15 +52,14 @@ pub(super) async fn run(job: Job) {
     let mut swept_at: Option<Timestamp> = None;
     while !job.shutdown.is_cancelled() {
         match due(&job, swept_at).await {
-            Ok(Some(depth)) => {
+            Ok(Some(due)) => {
                 let started = job.deps.clock.now();
-                match sweep(&job, depth).await {
-                    Ok(()) => swept_at = Some(started),
-                    Err(why) => {
-                        tracing::warn!("the directory could not be swept: {why}");
-                        swept_at = Some(started);
-                    }
+                if let Err(why) = due.sweep(&job).await {
+                    tracing::warn!("the directory could not be swept: {why}");
+                    pause(AGAIN, &job.shutdown).await;
                 }
+                // Also after a failure: what was wished for stays wished for, the rest waits for its turn.
+                swept_at = Some(started);
             }
             Ok(None) => {}
             Err(why) => tracing::warn!("whether a sweep is due cannot be told: {why}"),
@@ -67,22 +68,44 @@ pub(super) async fn run(job: Job) {
     }
 }
 
-/// How deep the sweep is that is due now.
-async fn due(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Option<SweepDepth>> {
-    let (store, policy) = (&job.deps.store, job.deps.policy.borrow().clone());
-    let now = job.deps.clock.now();
-    let wished = Wish::Sweep.grant(store.as_ref()).await?;
-    if Wish::WholeSweep.grant(store.as_ref()).await? {
-        return Ok(Some(SweepDepth::Whole));
+/// A sweep that is due now.
+struct Due {
+    depth: SweepDepth,
+    /// When it was wished for.
+    wished: Option<String>,
+}
+
+impl Due {
+    /// The wish is granted when the sweep has ended: a failure costs a turn, not the wish.
+    async fn sweep(self, job: &Job) -> anyhow::Result<()> {
+        sweep(job, self.depth).await?;
+        if let Some(made_at) = self.wished {
+            Wish::Sweep.grant(job.deps.store.as_ref(), &made_at).await?;
+        }
+        Ok(())
     }
+}
+
+async fn due(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Option<Due>> {
+    let (store, policy) = (job.deps.store.as_ref(), job.deps.policy.borrow().clone());
+    let now = job.deps.clock.now();
+    if let Some(made_at) = Wish::WholeSweep.made_at(store).await? {
+        // Forgetting the place begins one from the start, and is as durable as the wish.
+        store.set_note(USERS, None).await?;
+        Wish::WholeSweep.grant(store, &made_at).await?;
+    }
+    let wished = Wish::Sweep.made_at(store).await?;
     let whole_at = store.note(WHOLE_AT).await?.and_then(|text| text.parse::<Timestamp>().ok());
     let whole_every = Duration::from_secs(u64::from(policy.sweep.whole_every_hours) * 3600);
-    if policy.manages_directory() && whole_at.is_none_or(|at| clock::elapsed(at, now) >= whole_every) {
-        return Ok(Some(SweepDepth::Whole));
+    let begun = store.note(USERS).await?.is_some();
+    if !begun
+        || policy.manages_directory() && whole_at.is_none_or(|at| clock::elapsed(at, now) >= whole_every)
+    {
+        return Ok(Some(Due { depth: SweepDepth::Whole, wished }));
     }
     let every = Duration::from_secs(u64::from(policy.sweep.every_seconds));
-    let due = wished || swept_at.is_none_or(|at| clock::elapsed(at, now) >= every);
-    Ok(due.then_some(SweepDepth::Changed))
+    let due = wished.is_some() || swept_at.is_none_or(|at| clock::elapsed(at, now) >= every);
+    Ok(due.then_some(Due { depth: SweepDepth::Changed, wished }))
 }
 
 async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {

@@ -83,7 +83,8 @@ impl Description {
         let known = self.selectable(answer);
         let selected = pairs(query).into_iter().filter(|(name, _)| name == "$select");
         let names = selected.flat_map(|(_, list)| list.split(',').map(str::to_owned).collect::<Vec<_>>());
-        let unknown = names.filter(|name| !known.contains_key(name));
+        // Directory extensions are the tenant's own (Graph, Add custom data to resources).
+        let unknown = names.filter(|name| !known.contains_key(name) && !name.starts_with("extension_"));
         unknown.map(|name| format!("$select of {name}, which the answer does not have")).collect()
     }
 

@@ -1,0 +1,143 @@
+//! What the stories about the directory have in common: a Lockstep that Graph can reach, people and groups of the world,
+//! what accounts hold.
+
+use std::collections::BTreeSet;
+
+use lockstep::snapshot::sync::Remembered;
+use lockstep_twin::{AccountId, Entry, GroupId, Hire, PersonId, Vendor, World};
+use serde_json::Value;
+
+use crate::command::program::{Place, Ran};
+use crate::harness::{PATIENCE, Stage};
+
+/// A sweep a second; a story that needs none leaves it out.
+pub const SWEEPING: &str = "[sweep]\nevery_seconds = 1\n";
+
+/// A line of roles in a policy.
+pub fn role(name: &str, any_of: &[GroupId]) -> String {
+    let groups: Vec<String> = any_of.iter().map(|group| format!("\"{group}\"")).collect();
+    format!("[[roles]]\nrole = \"{name}\"\nany_of = [{}]\n", groups.join(", "))
+}
+
+/// A line of attributes in a policy.
+pub fn attribute(to: &str, from: &str) -> String {
+    format!("[[attributes]]\nto = \"{to}\"\nfrom = \"{from}\"\n")
+}
+
+impl Stage {
+    /// Starts Lockstep where Graph can reach it, and waits until both subscriptions stand and everybody was swept.
+    pub async fn start_subscribed(&mut self) {
+        self.be_reachable();
+        self.start().await;
+        self.until_subscribed().await;
+        self.until_swept().await;
+    }
+
+    /// From the next start on, Lockstep listens where it says that it does.
+    pub fn be_reachable(&mut self) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        // Bound and not listening: nobody else is given the port, and Lockstep may take it.
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        self.set_env("LOCKSTEP_LISTEN", &address.to_string());
+        self.set_env("LOCKSTEP_PUBLIC_URL", &format!("http://{address}"));
+        self.reserved = Some(socket);
+    }
+
+    pub async fn until_subscribed(&self) {
+        self.until_world("both subscriptions stand", |world| world.subscriptions().count() == 2).await;
+    }
+
+    /// Waits until everybody was swept once and nothing of it is left.
+    pub async fn until_swept(&self) {
+        self.until("everybody was swept", async || {
+            self.store().note("sweep.whole_at").await.unwrap().map(drop)
+        })
+        .await;
+        self.until_idle().await;
+    }
+
+    /// Waits until a sweep that began after this call has ended, and what it asked for is done.
+    pub async fn until_swept_anew(&self) {
+        let before = self.delta_rounds();
+        self.until("another sweep has ended", async || (self.delta_rounds() >= before + 2).then_some(()))
+            .await;
+        self.until_idle().await;
+    }
+
+    fn delta_rounds(&self) -> usize {
+        let asked = self.requests(Vendor::Graph, "GET /v1.0/users/delta");
+        asked.iter().filter(|entry| entry.status == 200).count()
+    }
+
+    pub async fn until_world(&self, what: &str, wanted: impl Fn(&World) -> bool) {
+        self.until(what, async || wanted(&self.twin.world()).then_some(())).await;
+    }
+
+    /// Waits until Graph has delivered what it has to tell, and Lockstep has worked on it.
+    pub async fn until_told_and_done(&self) {
+        assert!(self.twin.deliveries().settled(PATIENCE).await, "Graph could not deliver");
+        self.until_idle().await;
+    }
+
+    /// Waits until the account has exactly these roles.
+    pub async fn until_roles(&self, account: &AccountId, roles: &[&str]) {
+        let wanted: BTreeSet<String> = roles.iter().map(|&role| role.to_owned()).collect();
+        self.until_world(&format!("{account} has the roles {roles:?}"), |world| {
+            world.role_names_of(account) == wanted
+        })
+        .await;
+    }
+
+    /// Waits until the key of `app_metadata` holds this; null for nothing.
+    pub async fn until_app_metadata(&self, account: &AccountId, key: &str, value: Value) {
+        self.until_world(&format!("app_metadata.{key} of {account} is {value}"), |world| {
+            world.account(account).app_metadata.get(key).cloned().unwrap_or_default() == value
+        })
+        .await;
+    }
+
+    /// Waits until the person has an account.
+    pub async fn until_account(&self, person: PersonId) -> AccountId {
+        self.until(&format!("{person} has an account"), async || {
+            self.twin.world().accounts_of(person).into_iter().next()
+        })
+        .await
+    }
+
+    pub async fn remembered(&self, person: PersonId) -> Option<Remembered> {
+        self.store().person(self.subject(person)).await.unwrap()
+    }
+
+    /// Waits until something is remembered of the person that a person should know, with these words in it.
+    pub async fn until_finding(&self, person: PersonId, words: &str) -> String {
+        self.until(&format!("a finding about {person} says {words:?}"), async || {
+            let findings = self.remembered(person).await?.findings;
+            findings.into_iter().find(|finding| finding.contains(words))
+        })
+        .await
+    }
+
+    /// Everything that the vendors were asked since `clear`, logins and Slack excepted.
+    pub fn calls(&self) -> Vec<Entry> {
+        let all = self.twin.journal().requests().into_iter();
+        all.filter(|entry| matches!(entry.vendor, Vendor::Graph | Vendor::Auth0))
+            .filter(|entry| !entry.route.contains("/token"))
+            .collect()
+    }
+
+    /// The built program, with the environment of this stage.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let mut place = Place::new();
+        for (name, value) in &self.env {
+            place.set(name, value);
+        }
+        place.run(arguments)
+    }
+}
+
+/// Somebody without an account in Auth0.
+pub fn unprovisioned(name: &str) -> Hire {
+    Hire { auth0_enterprise: false, ..Hire::named(name) }
+}

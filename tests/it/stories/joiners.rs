@@ -1,0 +1,215 @@
+//! Somebody is new: an account that fits, once, by the way that the policy names.
+
+use lockstep_twin::{Hire, MailKind, Setup, Vendor, Write};
+use serde_json::json;
+
+use super::directory::{SWEEPING, attribute, role, unprovisioned};
+
+const SCIM: &str = "[provision]\nmethod = \"scim\"\n";
+const DATABASE: &str = "[provision]\nmethod = \"database\"\nconnection = \"Username-Password-Authentication\"\npassword_mail = true\n";
+
+crate::stories! {
+    a_joiner_is_made_by_scim_with_attributes_roles_and_organizations(stage, Setup::unlimited()) {
+        let (staff, acme, connection) = {
+            let mut world = stage.twin.world();
+            let staff = world.create_group("Staff");
+            world.create_role("Engineer");
+            world.create_role("Reader");
+            let acme = world.create_organization("acme");
+            let connection = world.enterprise_connection().id.clone();
+            world.enable_connection(&acme, &connection, false);
+            (staff, acme, connection)
+        };
+        stage.policy(&format!(
+            "{SCIM}{}{}[[organizations]]\norganization = \"acme\"\nany_of = [\"{staff}\"]\nroles = [{{ role = \"Reader\" }}]\n",
+            attribute("app_metadata.department", "department"),
+            role("Engineer", &[staff]),
+        ));
+        stage.start_subscribed().await;
+        let ada = {
+            let mut world = stage.twin.world();
+            let ada = world.hire(Hire { department: Some("Research".into()), ..unprovisioned("Ada Lovelace") });
+            world.add_member(staff, ada);
+            ada
+        };
+        let account = stage.until_account(ada).await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_world("Ada reads in acme", |world| {
+            world.is_member(&acme, &account) && world.member_roles(&acme, &account).len() == 1
+        }).await;
+        stage.until_told_and_done().await;
+        {
+            let world = stage.twin.world();
+            assert_eq!(world.accounts_of(ada).len(), 1);
+            assert!(world.is_provisioned_by_scim(&account));
+            assert!(world.organization(&acme).connections.iter().any(|one| one.connection_id == connection));
+        }
+        let remembered = stage.remembered(ada).await.unwrap();
+        assert!(remembered.findings.is_empty(), "{:?}", remembered.findings);
+        assert!(!stage.audited("action.provision").await.is_empty());
+        stage.end().await;
+    }
+
+    a_joiner_is_made_in_a_database_and_auth0_mails_the_password_link_once(stage, Setup::unlimited()) {
+        stage.policy(&format!("{DATABASE}{}", attribute("name", "displayName")));
+        stage.start_subscribed().await;
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        let account = stage.until_account(ada).await;
+        stage.until_world("the link was mailed", |world| {
+            world.mails().iter().any(|mail| mail.kind == MailKind::PasswordChange && mail.account == account)
+        }).await;
+        stage.until_told_and_done().await;
+        stage.twin.world().set_property(ada, "jobTitle", "Countess".into());
+        stage.until_told_and_done().await;
+        {
+            let world = stage.twin.world();
+            assert_eq!(world.mails().len(), 1, "{:?}", world.mails());
+            let made = world.account(&account);
+            assert_eq!(made.root["name"], "Ada Lovelace");
+            assert_eq!(made.app_metadata["external_id"], json!(ada.to_string()));
+        }
+        stage.end().await;
+    }
+
+    somebody_whom_auth0_makes_at_the_first_login_gets_roles_then(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{}{}", SWEEPING, role("Engineer", &[staff])));
+        stage.start_subscribed().await;
+        let ada = {
+            let mut world = stage.twin.world();
+            let ada = world.hire(unprovisioned("Ada Lovelace"));
+            world.add_member(staff, ada);
+            ada
+        };
+        stage.until_told_and_done().await;
+        assert!(stage.twin.world().accounts_of(ada).is_empty());
+        stage.twin.world().sign_in_through_entra(ada).unwrap();
+        let account = stage.until_account(ada).await;
+        stage.twin.world().set_property(ada, "officeLocation", "12/1".into());
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    somebody_who_is_there_already_is_not_made_twice(stage, Setup::unlimited()) {
+        stage.policy(SCIM);
+        stage.start_subscribed().await;
+        let ada = stage.twin.world().hire(Hire::named("Ada Lovelace"));
+        stage.until_told_and_done().await;
+        let boris = stage.twin.world().hire(unprovisioned("Boris Karl"));
+        let account = stage.until_account(boris).await;
+        for title in ["Clerk", "Manager", "Director"] {
+            stage.twin.world().set_property(boris, "jobTitle", title.into());
+        }
+        stage.until_told_and_done().await;
+        let world = stage.twin.world();
+        assert_eq!((world.accounts_of(ada).len(), world.accounts_of(boris).len()), (1, 1));
+        assert_eq!(world.writes_to(&account).get(&Write::Scim), Some(&1));
+        drop(world);
+        stage.end().await;
+    }
+
+    the_same_mail_address_is_shown_and_never_merged_by_itself(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{SCIM}{}", role("Engineer", &[staff])));
+        let stranger = stage.twin.world().add_account_raw(lockstep_twin::AccountSeed {
+            user_id: "auth0|stranger".into(),
+            connection: "Username-Password-Authentication".into(),
+            email: Some("ada.lovelace@contoso.example".into()),
+            email_verified: true,
+            ..Default::default()
+        });
+        let before = stage.twin.world().account_state(&stranger);
+        stage.start_subscribed().await;
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        stage.twin.world().add_member(staff, ada);
+        let account = stage.until_account(ada).await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_finding(ada, "auth0|stranger").await;
+        stage.until_told_and_done().await;
+        assert_eq!(stage.twin.world().account_state(&stranger), before);
+        stage.end().await;
+    }
+
+    a_verified_twin_in_the_database_is_linked_where_the_policy_says_so(stage, Setup::unlimited()) {
+        stage.policy("[provision]\nmethod = \"scim\"\nlink = \"verified-email\"\n");
+        let seed = |user_id: &str, connection: &str| lockstep_twin::AccountSeed {
+            user_id: user_id.into(),
+            connection: connection.into(),
+            email: Some("ada.lovelace@contoso.example".into()),
+            email_verified: true,
+            ..Default::default()
+        };
+        stage.start_subscribed().await;
+        stage.twin.deliveries().pause();
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        let primary = {
+            let mut world = stage.twin.world();
+            world.add_account_raw(seed("auth0|twin", "Username-Password-Authentication"));
+            let mut enterprise = seed(&format!("waad|{ada}"), &stage.twin.setup().auth0_connection);
+            enterprise.root.insert("oid".into(), json!(ada.to_string()));
+            world.add_account_raw(enterprise)
+        };
+        stage.twin.deliveries().resume();
+        stage.until_world("the twin is linked", |world| {
+            world.find_account("auth0|twin").is_none() && world.account(&primary).identities.len() == 2
+        }).await;
+        stage.until_told_and_done().await;
+        let shown = stage.audited("plan.decided").await;
+        assert!(shown.iter().any(|entry| entry.sentence.contains("auth0|twin")), "{shown:?}");
+        stage.end().await;
+    }
+
+    a_guest_is_left_alone_unless_the_policy_includes_guests(stage, Setup::unlimited()) {
+        stage.policy(SCIM);
+        stage.start_subscribed().await;
+        let domain = stage.twin.setup().tenant_domain.clone();
+        let guest = stage.twin.world().hire(Hire::guest("Gil Guest", "gil@fabrikam.example", &domain));
+        stage.until_told_and_done().await;
+        assert!(stage.twin.world().accounts_of(guest).is_empty());
+        stage.policy("[people]\nguests = \"include\"\n[provision]\nmethod = \"scim\"\n");
+        stage.until_account(guest).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    an_mfa_requirement_is_flagged_and_the_enrolment_mailed_once(stage, Setup::unlimited()) {
+        let admins = stage.twin.world().create_group("Admins");
+        stage.policy(&format!(
+            "{SCIM}[mfa]\nmetadata_key = \"mfa_required\"\nany_of = [\"{admins}\"]\nenrolment_mail = true\n"
+        ));
+        stage.start_subscribed().await;
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        let account = stage.until_account(ada).await;
+        stage.until_told_and_done().await;
+        assert!(stage.twin.world().mails().is_empty());
+        stage.twin.world().add_member(admins, ada);
+        stage.until_app_metadata(&account, "mfa_required", json!(true)).await;
+        stage.until_world("the enrolment was mailed", |world| {
+            world.mails().iter().any(|mail| mail.kind == MailKind::Enrolment)
+        }).await;
+        stage.twin.world().remove_member(admins, ada);
+        stage.until_app_metadata(&account, "mfa_required", json!(null)).await;
+        stage.twin.world().add_member(admins, ada);
+        stage.until_app_metadata(&account, "mfa_required", json!(true)).await;
+        stage.until_told_and_done().await;
+        assert_eq!(stage.twin.world().mails().len(), 1);
+        stage.end().await;
+    }
+
+    a_joiner_whom_auth0_answers_about_and_the_reply_is_lost_is_made_once(stage, Setup::unlimited()) {
+        stage.policy(SCIM);
+        stage.start_subscribed().await;
+        let creating = lockstep_twin::Match::vendor(Vendor::Auth0).method("POST").route("/scim/");
+        stage.twin.faults().inject(creating, lockstep_twin::Fault::LoseReply, lockstep_twin::Times::N(1));
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        stage.until_account(ada).await;
+        stage.until_told_and_done().await;
+        assert_eq!(stage.twin.world().accounts_of(ada).len(), 1);
+        assert_eq!(stage.remembered(ada).await.unwrap().findings, Default::default());
+        stage.end().await;
+    }
+}

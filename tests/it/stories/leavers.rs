@@ -1,0 +1,157 @@
+//! Somebody leaves: locked at once, kept for the grace, deleted when the policy says so, brought back when restored.
+
+use lockstep::case::{CaseState, Reason};
+use lockstep_twin::{Setup, Vendor, Write};
+use serde_json::json;
+
+use super::directory::{SWEEPING, attribute, role};
+
+const AFTER_GRACE: &str = "[leavers]\ndelete = \"after-grace\"\ngrace_days = 30\n";
+
+crate::stories! {
+    somebody_disabled_is_contained_and_synced_again_when_enabled(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{}{}", role("Engineer", &[staff]), attribute("app_metadata.department", "department")));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.twin.world().disable(ada);
+        let case = stage.until_case(ada, CaseState::Verified).await;
+        assert_eq!(case.reason, Reason::Disabled);
+        assert!(stage.is_locked_out(&account));
+        stage.until_told_and_done().await;
+        {
+            let mut world = stage.twin.world();
+            world.set_property(ada, "department", "Sales".into());
+            world.remove_member(staff, ada);
+        }
+        stage.until_told_and_done().await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.twin.world().enable(ada);
+        stage.until_case(ada, CaseState::Released).await;
+        stage.until_roles(&account, &[]).await;
+        stage.until_app_metadata(&account, "department", json!("Sales")).await;
+        stage.until_told_and_done().await;
+        assert!(stage.twin.world().can_sign_in(&account));
+        stage.end().await;
+    }
+
+    somebody_soft_deleted_is_blocked_and_kept_for_the_grace(stage, Setup::unlimited()) {
+        stage.policy(&format!("{SWEEPING}{AFTER_GRACE}"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.world().soft_delete(ada);
+        let case = stage.until_case(ada, CaseState::Verified).await;
+        let due = stage.until("the end of the grace is remembered", async || {
+            stage.remembered(ada).await?.look_at
+        }).await;
+        assert_eq!(due.duration_since(case.opened_at).as_hours(), 30 * 24);
+        stage.until_swept_anew().await;
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
+    somebody_whose_grace_is_over_is_deleted_and_the_case_closed(stage, Setup::unlimited()) {
+        stage.policy(&format!("{SWEEPING}[leavers]\ndelete = \"after-grace\"\ngrace_days = 0\n"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.world().soft_delete(ada);
+        stage.until_world("the account is deleted", |world| world.find_account(&account).is_none()).await;
+        stage.until_case(ada, CaseState::Released).await;
+        stage.until_told_and_done().await;
+        stage.until_swept_anew().await;
+        assert!(stage.remembered(ada).await.is_none());
+        assert_eq!(stage.cases_of(ada).await.len(), 1);
+        let writes = stage.twin.world().writes_to(&account);
+        assert_eq!(writes.get(&Write::Deleted), Some(&1), "{writes:?}");
+        stage.end().await;
+    }
+
+    somebody_purged_is_deleted_by_policy_without_waiting(stage, Setup::unlimited()) {
+        stage.policy("[leavers]\ndelete = \"after-grace-or-purge\"\ngrace_days = 30\n");
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.world().soft_delete(ada);
+        stage.until_case(ada, CaseState::Verified).await;
+        stage.until_told_and_done().await;
+        assert!(stage.twin.world().find_account(&account).is_some());
+        stage.twin.world().hard_delete(ada);
+        stage.until_world("the account is deleted", |world| world.find_account(&account).is_none()).await;
+        stage.until_case(ada, CaseState::Released).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
+    somebody_hard_deleted_is_kept_blocked_where_the_policy_deletes_nobody(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.world().hard_delete(ada);
+        stage.until_case(ada, CaseState::Verified).await;
+        stage.until_told_and_done().await;
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
+    somebody_restored_within_the_grace_is_released_and_synced_again(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{AFTER_GRACE}{}", role("Engineer", &[staff])));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.twin.world().soft_delete(ada);
+        stage.until_case(ada, CaseState::Verified).await;
+        stage.until_told_and_done().await;
+        let engineer = stage.twin.world().role_named("Engineer").unwrap().id.clone();
+        stage.twin.world().revoke_role(&account, &engineer);
+        stage.twin.world().restore(ada);
+        stage.until_case(ada, CaseState::Released).await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until("the deletion is off", async || {
+            stage.remembered(ada).await.is_some_and(|known| known.look_at.is_none()).then_some(())
+        }).await;
+        stage.until_told_and_done().await;
+        assert!(stage.twin.world().can_sign_in(&account));
+        stage.end().await;
+    }
+
+    a_deletion_that_notifications_lose_is_found_by_the_sweep(stage, Setup::unlimited()) {
+        stage.policy(&format!("{SWEEPING}{}", attribute("app_metadata.department", "department")));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        let (boris, second) = stage.hire("Boris Karl");
+        stage.until_told_and_done().await;
+        stage.twin.faults().mishap("Users/", lockstep_twin::Mishap::Lose, lockstep_twin::Times::Forever);
+        stage.twin.world().soft_delete(ada);
+        stage.twin.world().hard_delete(boris);
+        stage.until_case(ada, CaseState::Verified).await;
+        stage.until_case(boris, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account) && stage.is_locked_out(&second));
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_directory_whose_listing_is_empty_deletes_and_locks_nobody(stage, Setup::unlimited()) {
+        stage.policy(&format!("{SWEEPING}{}", attribute("app_metadata.department", "department")));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        let delta = lockstep_twin::Match::vendor(Vendor::Graph).route("/users/delta");
+        let expiry = lockstep_twin::Fault::ExpireDelta(lockstep_twin::DeltaExpiry::SyncStateNotFound);
+        stage.twin.faults().inject(delta.clone(), expiry, lockstep_twin::Times::N(1));
+        let short = lockstep_twin::Fault::Page(lockstep_twin::PageFault::Missing);
+        stage.twin.faults().inject(delta, short, lockstep_twin::Times::N(1));
+        stage.until_swept_anew().await;
+        stage.until_swept_anew().await;
+        assert!(!stage.is_blocked(&account) && stage.cases_of(ada).await.is_empty());
+        stage.end().await;
+    }
+}

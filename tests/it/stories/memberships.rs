@@ -1,0 +1,333 @@
+//! Groups of Entra decide roles and organizations of Auth0: given, taken, nested, and never taken on what was not read.
+
+use lockstep::event::Lane;
+use lockstep_twin::{Fault, Hire, Match, Mishap, PageFault, Setup, Times, Vendor};
+use serde_json::json;
+
+use super::directory::{SWEEPING, role, unprovisioned};
+use crate::harness::PATIENCE;
+
+crate::stories! {
+    a_role_comes_with_the_group_and_goes_with_it(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        let (_, other) = {
+            let mut world = stage.twin.world();
+            (world.create_role("Engineer"), world.create_role("Unmanaged"))
+        };
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().grant_role(&account, &other);
+        stage.until_told_and_done().await;
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer", "Unmanaged"]).await;
+        stage.twin.world().remove_member(staff, ada);
+        stage.until_roles(&account, &["Unmanaged"]).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
+    nested_groups_give_and_a_cut_in_the_middle_takes(stage, Setup::unlimited()) {
+        let (top, middle, bottom) = {
+            let mut world = stage.twin.world();
+            world.create_role("Engineer");
+            let (top, middle, bottom) =
+                (world.create_group("Top"), world.create_group("Middle"), world.create_group("Bottom"));
+            world.add_member(top, middle);
+            world.add_member(middle, bottom);
+            (top, middle, bottom)
+        };
+        stage.policy(&role("Engineer", &[top]));
+        stage.start_subscribed().await;
+        let people: Vec<_> = ["Ada Lovelace", "Boris Karl"].map(|name| stage.hire(name)).into();
+        for (person, _) in &people {
+            stage.twin.world().add_member(bottom, *person);
+        }
+        for (_, account) in &people {
+            stage.until_roles(account, &["Engineer"]).await;
+        }
+        stage.until_told_and_done().await;
+        stage.twin.world().remove_member(middle, bottom);
+        for (_, account) in &people {
+            stage.until_roles(account, &[]).await;
+        }
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
+    any_of_all_of_and_none_of_decide_together(stage, Setup::unlimited()) {
+        let (staff, cleared, contractors) = {
+            let mut world = stage.twin.world();
+            world.create_role("Engineer");
+            (world.create_group("Staff"), world.create_group("Cleared"), world.create_group("Contractors"))
+        };
+        stage.policy(&format!(
+            "[[roles]]\nrole = \"Engineer\"\nany_of = [\"{staff}\"]\nall_of = [\"{cleared}\"]\nnone_of = [\"{contractors}\"]\n"
+        ));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_told_and_done().await;
+        stage.until_roles(&account, &[]).await;
+        stage.twin.world().add_member(cleared, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.twin.world().add_member(contractors, ada);
+        stage.until_roles(&account, &[]).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
+    losing_a_privileged_role_ends_the_tokens_that_carry_it(stage, Setup::unlimited()) {
+        let admins = stage.twin.world().create_group("Admins");
+        stage.twin.world().create_role("Admin");
+        stage.policy(&format!("{}privileged = true\n", role("Admin", &[admins])));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(admins, ada);
+        stage.until_roles(&account, &["Admin"]).await;
+        stage.until_told_and_done().await;
+        assert!(!stage.twin.world().refresh_tokens(&account).is_empty());
+        stage.twin.world().remove_member(admins, ada);
+        stage.until_world("the tokens have ended", |world| {
+            world.role_names_of(&account).is_empty()
+                && world.refresh_tokens(&account).is_empty()
+                && world.sessions(&account).is_empty()
+        }).await;
+        stage.until_told_and_done().await;
+        assert!(!stage.twin.world().account(&account).blocked);
+        stage.end().await;
+    }
+
+    organizations_are_joined_and_left_with_their_roles(stage, Setup::unlimited()) {
+        let (staff, leads, acme, other) = {
+            let mut world = stage.twin.world();
+            world.create_role("Lead");
+            let (acme, other) = (world.create_organization("acme"), world.create_organization("other"));
+            (world.create_group("Staff"), world.create_group("Leads"), acme, other)
+        };
+        stage.policy(&format!(
+            "[[organizations]]\norganization = \"acme\"\nany_of = [\"{staff}\"]\n\
+             roles = [{{ role = \"Lead\", any_of = [\"{leads}\"] }}]\n"
+        ));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().join_organization(&other, &account);
+        stage.twin.world().add_member(staff, ada);
+        stage.until_world("a member", |world| world.is_member(&acme, &account)).await;
+        stage.twin.world().add_member(leads, ada);
+        stage.until_world("a lead", |world| world.member_roles(&acme, &account).len() == 1).await;
+        stage.twin.world().remove_member(leads, ada);
+        stage.until_world("no lead", |world| world.member_roles(&acme, &account).is_empty()).await;
+        stage.twin.world().remove_member(staff, ada);
+        stage.until_world("no member", |world| !world.is_member(&acme, &account)).await;
+        stage.until_told_and_done().await;
+        assert!(stage.twin.world().is_member(&other, &account));
+        stage.end().await;
+    }
+
+    a_group_permission_that_is_lost_takes_nothing_and_pages_once(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let people: Vec<_> = ["Ada Lovelace", "Boris Karl"].map(|name| stage.hire(name)).into();
+        for (person, account) in &people {
+            stage.twin.world().add_member(staff, *person);
+            stage.until_roles(account, &["Engineer"]).await;
+        }
+        stage.until_told_and_done().await;
+        stage.twin.world().revoke_graph_permission("Group.Read.All");
+        stage.twin.world().expire_tokens(Vendor::Graph);
+        for (person, _) in &people {
+            stage.twin.world().set_property(*person, "officeLocation", "12/1".into());
+        }
+        for (person, account) in &people {
+            stage.until_finding(*person, "groups were not read").await;
+            stage.until_roles(account, &["Engineer"]).await;
+        }
+        stage.until_told("Group memberships cannot be read").await;
+        stage.until_told_and_done().await;
+        assert_eq!(stage.messages().len(), 1);
+        stage.twin.world().grant_graph_permission("Group.Read.All");
+        stage.twin.world().expire_tokens(Vendor::Graph);
+        for (person, account) in &people {
+            stage.twin.world().remove_member(staff, *person);
+            stage.until_roles(account, &[]).await;
+        }
+        stage.until_told_and_done().await;
+        assert!(stage.remembered(people[0].0).await.unwrap().findings.is_empty());
+        stage.end().await;
+    }
+
+    a_role_that_the_tenant_does_not_know_is_a_finding_and_the_others_go_on(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{}{}", role("Engineer", &[staff]), role("Enginer", &[staff])));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_finding(ada, "role Enginer").await;
+        stage.until_told_and_done().await;
+        let doctor = stage.run(&["doctor", "--json"]);
+        assert_eq!(doctor.code, 1, "{doctor:?}");
+        assert!(doctor.out.contains("there is no role Enginer"), "{}", doctor.out);
+        stage.end().await;
+    }
+
+    somebody_in_three_hundred_groups_has_what_the_one_gives(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        {
+            let mut world = stage.twin.world();
+            for number in 0..300 {
+                let group = world.create_group(&format!("Group {number}"));
+                world.add_member(group, ada);
+            }
+            world.add_member(staff, ada);
+        }
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
+    a_role_deleted_under_our_feet_is_noticed_and_one_made_anew_is_given_again(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        let (engineer, reader) = {
+            let mut world = stage.twin.world();
+            (world.create_role("Engineer"), world.create_role("Reader"))
+        };
+        stage.policy(&format!("{}{}", role("Engineer", &[staff]), role("Reader", &[staff])));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        let (boris, second) = stage.hire("Boris Karl");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer", "Reader"]).await;
+        stage.until_told_and_done().await;
+        stage.twin.world().delete_role(&engineer);
+        stage.twin.world().add_member(staff, boris);
+        stage.until_roles(&second, &["Reader"]).await;
+        stage.until_finding(boris, "role Engineer").await;
+        stage.until_told_and_done().await;
+        let _ = reader;
+        stage.stop().await;
+        stage.twin.world().create_role("Engineer");
+        stage.start().await;
+        stage.until_roles(&account, &["Engineer", "Reader"]).await;
+        stage.until_roles(&second, &["Engineer", "Reader"]).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_role_recreated_under_the_same_name_is_given_to_those_who_had_it(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        let engineer = stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        stage.stop().await;
+        let anew = stage.twin.world().recreate_role(&engineer);
+        stage.start().await;
+        stage.until_world("the new role is given", |world| world.has_role(&account, &anew)).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_role_that_everybody_has_and_that_is_made_later_is_given_to_everybody(stage, Setup::unlimited()) {
+        stage.policy("[[roles]]\nrole = \"Reader\"\n");
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.start_subscribed().await;
+        stage.until_finding(ada, "role Reader").await;
+        stage.until_idle().await;
+        stage.stop().await;
+        stage.twin.world().create_role("Reader");
+        stage.start().await;
+        stage.until_roles(&account, &["Reader"]).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_page_that_is_missing_from_a_list_of_members_takes_nothing(stage, Setup::unlimited()) {
+        let (top, nested) = {
+            let mut world = stage.twin.world();
+            world.create_role("Engineer");
+            let (top, nested) = (world.create_group("Top"), world.create_group("Nested"));
+            world.add_member(top, nested);
+            (top, nested)
+        };
+        stage.policy(&role("Engineer", &[top]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(nested, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        let pages = Match::vendor(Vendor::Graph).route("/transitiveMembers");
+        stage.twin.faults().inject(pages, Fault::Page(PageFault::Missing), Times::N(2));
+        stage.twin.world().rename_group(top, "Renamed");
+        stage.until_told_and_done().await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.end().await;
+    }
+
+    a_search_of_auth0_that_is_stale_makes_nobody_twice_and_takes_nothing(
+        stage, Setup { search_lag: std::time::Duration::from_secs(3600), ..Setup::unlimited() }
+    ) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{SWEEPING}[provision]\nmethod = \"scim\"\n{}", role("Engineer", &[staff])));
+        stage.start_subscribed().await;
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        stage.twin.world().add_member(staff, ada);
+        let account = stage.until_account(ada).await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_swept_anew().await;
+        stage.until_told_and_done().await;
+        assert_eq!(stage.twin.world().accounts_of(ada).len(), 1);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.end().await;
+    }
+
+    a_group_of_thousands_cannot_delay_a_lockout(stage, Setup::unlimited()) {
+        const PEOPLE: usize = 400;
+        let staff = stage.twin.world().create_group("Staff");
+        let outer = stage.twin.world().create_group("Outer");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[outer]));
+        stage.start_subscribed().await;
+        // The fan-out shall come from the group alone.
+        let untold = stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let people: Vec<_> = {
+            let mut world = stage.twin.world();
+            (0..PEOPLE).map(|number| {
+                let person = world.hire(Hire {
+                    upn: format!("p{number}@contoso.example"),
+                    ..unprovisioned("Some Body")
+                });
+                world.add_member(staff, person);
+                person
+            }).collect()
+        };
+        let (ada, account) = stage.at_risk("Ada Lovelace", "high");
+        assert!(stage.twin.deliveries().settled(PATIENCE).await);
+        stage.twin.faults().lift(untold);
+        stage.twin.world().add_member(outer, staff);
+        let waiting = async || {
+            let (_, depths) = stage.admin(reqwest::Method::GET, "/queue", json!(null)).await;
+            depths[Lane::Bulk.word()]["events"].as_u64().unwrap_or_default()
+        };
+        stage.until("the bulk lane is full", async || (waiting().await > 100).then_some(())).await;
+        stage.alert(ada, "high").await;
+        stage.until_case(ada, lockstep::case::CaseState::Verified).await;
+        assert!(waiting().await > 0, "the lockout did not pass the fan-out");
+        assert!(stage.is_locked_out(&account));
+        stage.until_idle().await;
+        assert_eq!(people.len(), PEOPLE);
+        stage.end().await;
+    }
+}

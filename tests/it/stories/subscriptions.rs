@@ -1,0 +1,198 @@
+//! Graph tells what changes as long as somebody keeps the subscriptions: made, renewed, made anew, and told when only a
+//! person can help.
+
+use std::time::Duration;
+
+use lockstep_twin::send::Lifecycle;
+use lockstep_twin::{Fault, Match, Mishap, Setup, Times, Vendor};
+use serde_json::json;
+
+use super::directory::attribute;
+use crate::harness::Stage;
+
+const CREATE: &str = "POST /v1.0/subscriptions";
+const RENEW: &str = "PATCH /v1.0/subscriptions/{id}";
+
+fn id_of(stage: &Stage, resource: &str) -> String {
+    let world = stage.twin.world();
+    let found = world.subscriptions().find(|one| one.resource.trim_matches('/') == resource);
+    found.unwrap_or_else(|| panic!("no subscription to {resource}")).id.clone()
+}
+
+crate::stories! {
+    both_subscriptions_are_made_at_the_start_with_our_address_and_secret(stage, Setup::unlimited()) {
+        stage.start_subscribed().await;
+        let url = format!("{}/webhooks/graph", stage.public_url());
+        {
+            let world = stage.twin.world();
+            for one in world.subscriptions() {
+                assert_eq!(one.notification_url, url);
+                assert_eq!(one.lifecycle_url.as_deref(), Some(&*url));
+                assert_eq!(one.client_state.as_deref(), Some(&*stage.twin.setup().graph_client_state));
+            }
+        }
+        stage.stop().await;
+        stage.start().await;
+        stage.until_idle().await;
+        assert_eq!(stage.requests(Vendor::Graph, CREATE).len(), 2, "they still stand after a restart");
+        let listed = stage.run(&["subscriptions", "list", "--json"]);
+        let listed = listed.json();
+        assert_eq!(listed.as_array().unwrap().len(), 2);
+        assert!(listed.as_array().unwrap().iter().all(|one| one["ours"] == true), "{listed:#}");
+        stage.end().await;
+    }
+
+    one_that_expires_soon_is_renewed_by_patch_and_never_reauthorized(stage, Setup::unlimited()) {
+        stage.start_subscribed().await;
+        let id = id_of(&stage, "users");
+        let now = lockstep::clock::Clock::now(&lockstep::clock::SystemClock);
+        let tomorrow = lockstep::clock::after(now, Duration::from_secs(3600));
+        stage.twin.world().set_subscription_expiry(&id, tomorrow);
+        assert!(stage.twin.deliveries().lifecycle(&id, Lifecycle::ReauthorizationRequired));
+        stage.until_world("it was renewed", |world| {
+            world.find_subscription(&id).is_some_and(|one| one.expires > lockstep::clock::after(now, Duration::from_secs(6 * 24 * 3600)))
+        }).await;
+        assert_eq!(stage.requests(Vendor::Graph, RENEW).len(), 1);
+        assert!(stage.requests(Vendor::Graph, "POST /v1.0/subscriptions/{id}/reauthorize").is_empty());
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    one_that_is_lost_is_made_anew_and_a_sweep_closes_the_gap(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        let id = id_of(&stage, "users");
+        stage.twin.world().expire_subscription(&id);
+        stage.twin.world().set_property(ada, "department", "In the gap".into());
+        let groups = id_of(&stage, "groups");
+        assert!(stage.twin.deliveries().lifecycle(&groups, Lifecycle::Missed));
+        stage.until_app_metadata(&account, "department", json!("In the gap")).await;
+        stage.until_subscribed().await;
+        assert_ne!(id_of(&stage, "users"), id);
+        stage.twin.world().set_property(ada, "department", "Afterwards".into());
+        stage.until_app_metadata(&account, "department", json!("Afterwards")).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
+    one_that_graph_has_removed_is_made_anew(stage, Setup::unlimited()) {
+        stage.start_subscribed().await;
+        let id = id_of(&stage, "users");
+        assert!(stage.twin.deliveries().lifecycle(&id, Lifecycle::SubscriptionRemoved));
+        stage.until_world("another one stands", |world| {
+            world.subscriptions().count() == 2 && world.find_subscription(&id).is_none()
+        }).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_quota_that_is_used_up_is_told_once_and_the_sweep_goes_on(
+        stage, Setup { subscriptions_per_app: 0, ..Setup::unlimited() }
+    ) {
+        stage.policy(&format!("[sweep]\nevery_seconds = 1\n{}", attribute("app_metadata.department", "department")));
+        stage.be_reachable();
+        stage.start().await;
+        stage.until_told("Graph does not notify of changes to users").await;
+        stage.until_told("Graph does not notify of changes to groups").await;
+        stage.until_swept().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_idle().await;
+        assert_eq!(stage.messages().len(), 2);
+        stage.end().await;
+    }
+
+    a_subscription_that_a_lost_store_does_not_know_is_told_deleted_and_ensured(stage, Setup::unlimited()) {
+        stage.start_subscribed().await;
+        stage.stop().await;
+        stage.store().set_note("subscriptions.made", None).await.unwrap();
+        stage.start().await;
+        let told = stage.until_told("another subscription of this application for users").await;
+        assert!(told.everything().contains("lockstep subscriptions delete"), "{}", told.everything());
+        stage.until_idle().await;
+        stage.stop().await;
+        for resource in ["users", "groups"] {
+            let ran = stage.run(&["subscriptions", "delete", &id_of(&stage, resource), "--yes"]);
+            assert_eq!(ran.code, 0, "{ran:?}");
+        }
+        assert_eq!(stage.twin.world().subscriptions().count(), 0);
+        stage.start().await;
+        stage.until_subscribed().await;
+        let ran = stage.run(&["subscriptions", "ensure", "--json"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.json().as_array().unwrap().iter().all(|one| one["done"] == "stands"), "{ran:?}");
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    an_address_that_graph_cannot_validate_is_told_and_survived(stage, Setup::unlimited()) {
+        stage.policy(&format!("[sweep]\nevery_seconds = 1\n{}", attribute("app_metadata.department", "department")));
+        stage.set_env("LOCKSTEP_PUBLIC_URL", "http://127.0.0.1:9");
+        stage.start().await;
+        stage.until_told("Graph does not notify of changes to users").await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_idle().await;
+        let ran = stage.run(&["subscriptions", "ensure", "--json"]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        stage.end().await;
+    }
+
+    a_secret_that_is_rotated_makes_them_anew_and_both_are_accepted_meanwhile(stage, Setup::unlimited()) {
+        stage.start_subscribed().await;
+        let old = stage.twin.setup().graph_client_state.clone();
+        stage.stop().await;
+        stage.set_env("GRAPH_CLIENT_STATE", &format!("a-new-client-state-of-today-0001,{old}"));
+        stage.start().await;
+        stage.until_world("both carry the new secret", |world| {
+            let new = |state: &Option<String>| state.as_deref() == Some("a-new-client-state-of-today-0001");
+            world.subscriptions().filter(|one| new(&one.client_state)).count() == 2
+        }).await;
+        assert_eq!(stage.twin.world().subscriptions().count(), 2);
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_graph_that_is_away_for_a_moment_pages_nobody(stage, Setup::unlimited()) {
+        let making = Match::vendor(Vendor::Graph).method("POST").route("/subscriptions");
+        stage.twin.faults().inject(making, Fault::Status(503), Times::N(1));
+        stage.start_subscribed().await;
+        stage.until_idle().await;
+        assert!(stage.messages().is_empty());
+        stage.end().await;
+    }
+
+    observe_mode_subscribes_to_nothing_and_still_looks(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_MODE", "observe");
+        stage.policy(&format!("[sweep]\nevery_seconds = 1\n{}", attribute("app_metadata.department", "department")));
+        stage.be_reachable();
+        stage.start().await;
+        stage.until_swept().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_finding(ada, "would").await;
+        stage.until_idle().await;
+        assert_eq!((stage.writes(), stage.twin.world().subscriptions().count()), (0, 0));
+        assert!(!stage.twin.world().account(&account).app_metadata.contains_key("department"));
+        stage.end().await;
+    }
+
+    a_lapsed_subscription_is_renewed_and_what_came_meanwhile_arrives(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.faults().mishap("Groups/", Mishap::Lose, Times::Forever);
+        let id = id_of(&stage, "users");
+        stage.twin.world().lapse_subscription(&id);
+        stage.twin.world().set_property(ada, "department", "Lapsed".into());
+        assert!(stage.twin.deliveries().lifecycle(&id, Lifecycle::ReauthorizationRequired));
+        stage.until_app_metadata(&account, "department", json!("Lapsed")).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+}

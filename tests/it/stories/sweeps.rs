@@ -1,0 +1,305 @@
+//! What notifications miss: the delta sweep finds it, whatever Graph does with the links, and a changed policy is
+//! followed for exactly the people whom it concerns.
+
+use std::collections::BTreeSet;
+
+use lockstep::app;
+use lockstep::config::{self, Environment, Roles};
+use lockstep_twin::{DeltaExpiry, Fault, Lag, Match, Mishap, PageFault, Setup, Times, Vendor};
+use serde_json::json;
+
+use super::directory::{SWEEPING, attribute, role, unprovisioned};
+use crate::harness::PATIENCE;
+
+fn delta() -> Match {
+    Match::vendor(Vendor::Graph).route("/users/delta")
+}
+
+fn department() -> String {
+    format!("{SWEEPING}{}", attribute("app_metadata.department", "department"))
+}
+
+/// The object ids of the people whom Graph was asked about.
+fn looked_at(stage: &crate::harness::Stage) -> BTreeSet<String> {
+    let asked = stage.requests(Vendor::Graph, "GET /v1.0/users/{id}");
+    let id = |entry: &lockstep_twin::Entry| {
+        let rest = entry.path.split_once("/users/")?.1;
+        Some(rest[..36.min(rest.len())].to_owned())
+    };
+    asked.iter().filter_map(id).collect()
+}
+
+crate::stories! {
+    what_notifications_lose_the_sweep_finds(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{}{}", department(), role("Engineer", &[staff])));
+        stage.start_subscribed().await;
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let (ada, account) = stage.hire("Ada Lovelace");
+        {
+            let mut world = stage.twin.world();
+            world.set_property(ada, "department", "Research".into());
+            world.add_member(staff, ada);
+        }
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.twin.world().remove_member(staff, ada);
+        stage.until_roles(&account, &[]).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    notifications_doubled_overtaking_and_an_hour_late_end_where_entra_is(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!(
+            "{}{}",
+            attribute("app_metadata.department", "department"),
+            role("Engineer", &[staff]),
+        ));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        let faults = stage.twin.faults();
+        faults.mishap("Users/", Mishap::Hold, Times::N(1));
+        faults.mishap("", Mishap::Double, Times::Forever);
+        faults.mishap("Groups/", Mishap::WithoutMembers, Times::Forever);
+        stage.twin.world().set_property(ada, "department", "Long ago".into());
+        faults.mishap("Users/", Mishap::Overtake, Times::N(2));
+        for number in 0..5 {
+            stage.twin.world().set_property(ada, "department", format!("Number {number}").into());
+            stage.twin.world().add_member(staff, ada);
+            if number < 4 {
+                stage.twin.world().remove_member(staff, ada);
+            }
+        }
+        stage.until_app_metadata(&account, "department", json!("Number 4")).await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        let writes = stage.writes();
+        assert_eq!(stage.twin.deliveries().release(), 1);
+        stage.until_told_and_done().await;
+        stage.until_app_metadata(&account, "department", json!("Number 4")).await;
+        assert_eq!(stage.writes(), writes, "an hour late it finds nothing to do");
+        stage.end().await;
+    }
+
+    somebody_whom_graph_does_not_show_yet_is_looked_at_again(stage, Setup::unlimited()) {
+        stage.policy("[provision]\nmethod = \"scim\"\n");
+        stage.start_subscribed().await;
+        stage.twin.world().set_replication_lag(Some(Lag::Reads(2)));
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        stage.until_account(ada).await;
+        stage.until_told_and_done().await;
+        assert!(stage.cases_of(ada).await.is_empty());
+        stage.end().await;
+    }
+
+    a_link_that_graph_no_longer_honours_means_everybody_anew_and_nobody_deleted(stage, Setup::unlimited()) {
+        stage.policy(&department());
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        for (number, expiry) in [DeltaExpiry::Gone, DeltaExpiry::SyncStateNotFound, DeltaExpiry::ResyncRequired]
+            .into_iter().enumerate()
+        {
+            stage.twin.faults().inject(delta(), Fault::ExpireDelta(expiry), Times::N(1));
+            let value = format!("Number {number}");
+            stage.twin.world().set_property(ada, "department", value.clone().into());
+            stage.until_app_metadata(&account, "department", json!(value)).await;
+            stage.until_swept_anew().await;
+        }
+        stage.twin.world().expire_links();
+        stage.twin.world().set_property(ada, "department", "A week later".into());
+        stage.until_app_metadata(&account, "department", json!("A week later")).await;
+        stage.until_idle().await;
+        assert!(!stage.is_blocked(&account) && stage.cases_of(ada).await.is_empty());
+        stage.end().await;
+    }
+
+    a_restart_that_graph_refuses_with_a_place_to_begin_is_followed_for_groups_too(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{SWEEPING}{}", role("Engineer", &[staff])));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let groups = Match::vendor(Vendor::Graph).route("/groups/delta");
+        stage.twin.faults().inject(groups, Fault::ExpireDelta(DeltaExpiry::Gone), Times::N(1));
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    empty_repeated_and_replayed_pages_change_nothing_twice(
+        stage, Setup { delta_page: 2, ..Setup::unlimited() }
+    ) {
+        stage.policy(&department());
+        stage.start_subscribed().await;
+        let people: Vec<_> = (0..7).map(|number| stage.hire(&format!("Person N{number}"))).collect();
+        stage.until_told_and_done().await;
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        for fault in [PageFault::Empty, PageFault::Repeated, PageFault::Replayed(5), PageFault::Late(3)] {
+            stage.twin.faults().inject(delta(), Fault::Page(fault), Times::N(1));
+            for (person, _) in &people {
+                stage.twin.world().set_property(*person, "department", format!("{fault:?}").into());
+            }
+            for (_, account) in &people {
+                stage.until_app_metadata(account, "department", json!(format!("{fault:?}"))).await;
+            }
+        }
+        stage.until_idle().await;
+        let world = stage.twin.world();
+        for (_, account) in &people {
+            let writes: u64 = world.writes_to(account).values().sum();
+            assert_eq!(writes, 4, "one write for each change");
+        }
+        drop(world);
+        stage.end().await;
+    }
+
+    what_changed_while_lockstep_was_away_is_found_at_its_return(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.stop().await;
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.start().await;
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    what_hands_did_in_auth0_the_whole_sweep_sets_right(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        let engineer = stage.twin.world().create_role("Engineer");
+        let theirs = stage.twin.world().create_role("Theirs");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        let (boris, second) = stage.hire("Boris Karl");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        {
+            let mut world = stage.twin.world();
+            world.revoke_role(&account, &engineer);
+            world.grant_role(&account, &theirs);
+            world.grant_role(&second, &engineer);
+        }
+        stage.store().set_note("sweep.whole_at", Some("2020-01-01T00:00:00Z".into())).await.unwrap();
+        stage.until_roles(&account, &["Engineer", "Theirs"]).await;
+        stage.until_roles(&second, &[]).await;
+        stage.until_idle().await;
+        let _ = boris;
+        stage.end().await;
+    }
+
+    vendors_that_are_away_cost_nobody_and_all_is_caught_up(stage, Setup::unlimited()) {
+        stage.policy(&department());
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        for vendor in [Vendor::Auth0, Vendor::Graph] {
+            stage.twin.faults().down(vendor);
+            let value = format!("during {vendor:?}");
+            stage.twin.world().set_property(ada, "department", value.clone().into());
+            stage.until("the lane has met it", async || {
+                let (_, depths) = stage.admin(reqwest::Method::GET, "/queue", json!(null)).await;
+                (depths["sync"]["events"].as_u64()? > 0).then_some(())
+            }).await;
+            stage.twin.faults().up(vendor);
+            stage.until_app_metadata(&account, "department", json!(value)).await;
+        }
+        assert!(stage.twin.deliveries().settled(PATIENCE).await);
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_changed_policy_is_followed_for_exactly_the_people_whom_it_concerns(stage, Setup::unlimited()) {
+        let (staff, sales) = {
+            let mut world = stage.twin.world();
+            world.create_role("Engineer");
+            world.create_role("Seller");
+            world.create_role("Closer");
+            (world.create_group("Staff"), world.create_group("Sales"))
+        };
+        stage.policy(&format!("{}{}", role("Engineer", &[staff]), role("Seller", &[sales])));
+        let (ada, account) = stage.hire("Ada Lovelace");
+        let (boris, second) = stage.hire("Boris Karl");
+        let (_, third) = stage.hire("Clara Cole");
+        stage.twin.world().add_member(staff, ada);
+        stage.twin.world().add_member(sales, boris);
+        stage.start_subscribed().await;
+        stage.until_roles(&second, &["Seller"]).await;
+        stage.until_told_and_done().await;
+        stage.twin.journal().clear();
+        stage.policy(&format!(
+            "{}{}{}", role("Engineer", &[staff]), role("Seller", &[sales]), role("Closer", &[sales])
+        ));
+        stage.until_roles(&second, &["Closer", "Seller"]).await;
+        stage.until_told_and_done().await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_roles(&third, &[]).await;
+        assert_eq!(looked_at(&stage), [boris.to_string()].into());
+        stage.end().await;
+    }
+
+    of_two_processes_one_keeps_the_schedule_and_the_other_takes_over(stage, Setup::unlimited()) {
+        if !stage.env.contains_key("LOCKSTEP_QUEUE_URL") {
+            // The embedded queue belongs to one process.
+            return;
+        }
+        stage.policy(&department());
+        stage.start_subscribed().await;
+        let mut env = stage.env.clone();
+        env.insert("LOCKSTEP_LISTEN".into(), "127.0.0.1:0".into());
+        let environment: Environment = env.into_iter().collect();
+        let second = app::start(config::load(&environment, &Roles::all()).unwrap()).await.unwrap();
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_swept_anew().await;
+        assert_eq!(stage.twin.world().subscriptions().count(), 2);
+        assert_eq!(stage.requests(Vendor::Graph, "POST /v1.0/subscriptions").len(), 2);
+        second.stop().await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_catalogue_that_cannot_be_read_holds_everybody_until_it_can(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        let roles = Match::vendor(Vendor::Auth0).method("GET").route("/api/v2/roles");
+        stage.twin.faults().inject(roles, Fault::Status(503), Times::N(3));
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.start_subscribed().await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        tokio::task::yield_now().await;
+        assert!(stage.remembered(ada).await.unwrap().findings.is_empty());
+        stage.end().await;
+    }
+
+    graph_that_throttles_is_obeyed(stage, Setup::unlimited()) {
+        stage.policy(&department());
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        let everything = Match::vendor(Vendor::Graph).route("/users/");
+        let throttle = Fault::Throttle { retry_after: Some("1".into()) };
+        stage.twin.faults().inject(everything, throttle, Times::N(2));
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+}
