@@ -72,7 +72,8 @@ impl Stage {
         let program = place.serve(&["--only", "ingest"])?;
         let envelope = requests::envelope(self.twin.setup())?;
         let raw = || runtime.block_on(bare.publishes_per_second(&envelope, CONCURRENCY, RAW_TIME));
-        let clean = || runtime.block_on(bare.purge_contain_lane(PREFIX)).map(drop);
+        // So that every round starts alike.
+        let clean = || runtime.block_on(bare.purge_lane(PREFIX, "contain")).map(drop);
         let rate = self.measure("ingest.rabbitmq", &program, raw, clean, report)?;
         drop(program);
         runtime.block_on(bare.close())?;

@@ -5,6 +5,8 @@
 //! finding and no failure, so the exit code is 0 unless something broke. docs/performance.md says what each means.
 
 mod connection;
+mod directory;
+mod drain;
 mod footprint;
 mod ingest;
 mod lanes;
@@ -12,11 +14,13 @@ mod load;
 mod machine;
 mod program;
 mod raw_broker;
+mod raw_directory;
 mod raw_file;
 mod raw_reaction;
 mod reaction;
 mod report;
 mod requests;
+mod sweep;
 
 use anyhow::Context;
 use report::{Format, Report};
@@ -24,10 +28,13 @@ use report::{Format, Report};
 /// One benchmark: its name and what it does.
 type Bench = (&'static str, fn(&mut Report) -> anyhow::Result<()>);
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 7] = [
     ("footprint", footprint::run),
     ("reaction", reaction::run),
     ("lanes", lanes::run),
+    ("directory", directory::run),
+    ("drain", drain::run),
+    ("sweep", sweep::run),
     ("ingest", ingest::run),
 ];
 
@@ -39,7 +46,8 @@ fn main() -> anyhow::Result<()> {
     let wanted: Vec<&String> = arguments.iter().filter(|argument| *argument != "--json").collect();
     let known = |name: &str| BENCHES.iter().any(|(known, _)| *known == name);
     if let Some(unknown) = wanted.iter().find(|name| !known(name)) {
-        anyhow::bail!("no benchmark {unknown}; there are footprint, reaction, lanes and ingest");
+        let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+        anyhow::bail!("no benchmark {unknown}; there are {}", names.join(", "));
     }
     let mut report = Report::new(format);
     report.note(&machine::describe());

@@ -21,6 +21,14 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
 pub struct Place {
     dir: tempfile::TempDir,
     pub env: BTreeMap<String, String>,
+    reach: Reach,
+}
+
+/// Whether the program knows an address at which Graph reaches it; with one it subscribes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    Unknown,
+    Told,
 }
 
 impl Place {
@@ -39,7 +47,20 @@ impl Place {
         ] {
             env.insert(name.to_owned(), value);
         }
-        Ok(Place { dir, env })
+        Ok(Place { dir, env, reach: Reach::Unknown })
+    }
+
+    /// The same with this policy beside the lifted brake.
+    pub fn with_policy(twin: &Twin, policy: &str) -> anyhow::Result<Place> {
+        let place = Place::new(twin)?;
+        let mut file = File::options().append(true).open(place.path("lockstep.toml"))?;
+        file.write_all(policy.as_bytes())?;
+        Ok(place)
+    }
+
+    /// The program will be told its address, as soon as that is known.
+    pub fn be_reached(&mut self) {
+        self.reach = Reach::Told;
     }
 
     pub fn set(&mut self, name: &str, value: &str) {
@@ -62,6 +83,9 @@ impl Place {
         command.arg("serve").args(arguments).current_dir(self.dir.path());
         command.env_clear().envs(&self.env);
         command.env("LOCKSTEP_LISTEN", public.to_string()).env("LOCKSTEP_ADMIN_LISTEN", admin.to_string());
+        if self.reach == Reach::Told {
+            command.env("LOCKSTEP_PUBLIC_URL", format!("http://{public}/"));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said)?);
         let started = Instant::now();
         let mut program =
@@ -126,8 +150,18 @@ impl Program {
 
     /// Memory that is in use now, in MB (10^6 bytes).
     pub fn resident_mb(&self) -> anyhow::Result<f64> {
+        self.memory_mb("VmRSS:")
+    }
+
+    /// The most that was ever in use.
+    pub fn resident_peak_mb(&self) -> anyhow::Result<f64> {
+        self.memory_mb("VmHWM:")
+    }
+
+    fn memory_mb(&self, field: &str) -> anyhow::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let line = line.with_context(|| format!("no {field} in /proc/pid/status"))?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024.0 / 1e6)
     }

@@ -98,12 +98,12 @@ impl Bare {
         Ok(confirmed as f64 / took.as_secs_f64())
     }
 
-    /// Empties Lockstep's queues of the contain lane, so that every round starts alike.
-    pub async fn purge_contain_lane(&self, prefix: &str) -> anyhow::Result<u32> {
+    /// Empties Lockstep's queues of a lane; how many events there were.
+    pub async fn purge_lane(&self, prefix: &str, lane: &str) -> anyhow::Result<u32> {
         let channel = self.connection.create_channel().await?;
         let mut purged = 0;
         for partition in 0..PARTITIONS {
-            let queue = format!("{prefix}.contain.{partition}");
+            let queue = format!("{prefix}.{lane}.{partition}");
             purged += channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await?;
         }
         channel.close(200, "purged".into()).await?;

@@ -66,7 +66,8 @@ async fn conversation(twin: &Twin) -> anyhow::Result<[Vec<u8>; 3]> {
     ])
 }
 
-async fn token(twin: &Twin) -> anyhow::Result<String> {
+/// A token of the Management API.
+pub async fn token(twin: &Twin) -> anyhow::Result<String> {
     let setup = twin.setup();
     let fields = json!({
         "grant_type": "client_credentials",

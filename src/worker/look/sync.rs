@@ -132,7 +132,13 @@ impl<'a> Look<'a> {
             }
         }
         let Some(trouble) = trouble else {
-            return picture::complete(self.looker.eyes(), &self.policy, &mut self.picture.snapshot).await;
+            // On the warm path roles were not read before; what was proven of them still holds.
+            return match self.picture.snapshot.depth {
+                Depth::Full => {
+                    picture::complete(self.looker.eyes(), &self.policy, &mut self.picture.snapshot).await
+                }
+                Depth::Known => Ok(()),
+            };
         };
         let remembered = self.picture.snapshot.remembered.clone();
         self.save(remembered.unwrap_or_else(|| Remembered::new(self.subject)), Vec::new()).await?;
