@@ -7,7 +7,7 @@ use super::directory::{attribute, role, unprovisioned};
 
 crate::stories! {
     the_way_through_nested_groups_is_told(stage, Setup::unlimited()) {
-        let (top, middle, bottom) = {
+        let (top, _middle, bottom) = {
             let mut world = stage.twin.world();
             world.create_role("Engineer");
             world.create_role("Seller");
