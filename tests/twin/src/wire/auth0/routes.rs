@@ -7,7 +7,7 @@ use super::{
     resource_servers, roles, scim_configuration, search, tickets, token, token_sets, users,
 };
 
-/// `needs` lists scopes of which one suffices, except where [`needs_all`] says otherwise.
+/// `needs` lists scopes of which one suffices, except where `needs_all` says otherwise.
 pub(crate) const ROUTES: &[Route] = &[
     route!("POST", "/oauth/token", query: &[], needs: &[], token::issue),
     route!(
