@@ -11,6 +11,9 @@ use crate::policy::sync::{Link, Method, Switch};
 use crate::snapshot::AccountsSeen;
 use crate::snapshot::sync::{AccountKind, Depth, Groups, Holding, LookAlike, Mail, SyncSnapshot};
 
+/// How the finding of a look-alike ends.
+const SAME_ADDRESS: &str = "has the same e-mail address and is not linked";
+
 pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, draft: &mut Draft) {
     if !snapshot.accounts.is_empty() {
         look_alikes(snapshot, policy, draft);
@@ -72,11 +75,16 @@ fn new_account(snapshot: &SyncSnapshot, policy: &Policy, way: Way, draft: &mut D
 
 /// Shown; linked only where the policy says so, both addresses are verified, and there is exactly one of each.
 fn look_alikes(snapshot: &SyncSnapshot, policy: &Policy, draft: &mut Draft) {
+    if snapshot.depth == Depth::Known {
+        // Look-alikes were not read: what was found of them stands until they are.
+        let known = draft.remembered.findings.iter().filter(|finding| finding.ends_with(SAME_ADDRESS));
+        return draft.findings.extend(known.cloned());
+    }
     let mut linkable = Vec::new();
     for other in snapshot.look_alikes.values() {
         match primary_for(snapshot, policy, other) {
             Some(primary) => linkable.push((primary.id.clone(), other.id.clone())),
-            None => draft.find(format!("{} has the same e-mail address and is not linked", other.id)),
+            None => draft.find(format!("{} {SAME_ADDRESS}", other.id)),
         }
     }
     match linkable.as_slice() {
