@@ -180,19 +180,4 @@ crate::stories! {
         assert!(!stage.twin.world().account(&account).app_metadata.contains_key("department"));
         stage.end().await;
     }
-
-    a_lapsed_subscription_is_renewed_and_what_came_meanwhile_arrives(stage, Setup::unlimited()) {
-        stage.policy(&attribute("app_metadata.department", "department"));
-        stage.start_subscribed().await;
-        let (ada, account) = stage.hire("Ada Lovelace");
-        stage.until_told_and_done().await;
-        stage.twin.faults().mishap("Groups/", Mishap::Lose, Times::Forever);
-        let id = id_of(&stage, "users");
-        stage.twin.world().lapse_subscription(&id);
-        stage.twin.world().set_property(ada, "department", "Lapsed".into());
-        assert!(stage.twin.deliveries().lifecycle(&id, Lifecycle::ReauthorizationRequired));
-        stage.until_app_metadata(&account, "department", json!("Lapsed")).await;
-        stage.until_told_and_done().await;
-        stage.end().await;
-    }
 }
