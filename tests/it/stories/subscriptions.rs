@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lockstep_twin::send::Lifecycle;
-use lockstep_twin::{Fault, Match, Mishap, Setup, Times, Vendor};
+use lockstep_twin::{Fault, Match, Setup, Times, Vendor};
 use serde_json::json;
 
 use super::directory::attribute;
