@@ -13,7 +13,7 @@ use crate::config::{Config, Role, Roles};
 use crate::entra::{self, Subscription, SubscriptionId, Subscriptions as Client};
 use crate::outbound::{self, Deps};
 use crate::telemetry::Metrics;
-use crate::worker::scheduler::{Done, SubscriptionSettings, keep_subscriptions};
+use crate::worker::scheduler::{Done, Renew, SubscriptionSettings, keep_subscriptions};
 
 /// List, make sure of, or delete the Graph subscriptions of this application
 #[derive(Debug, Args)]
@@ -131,7 +131,7 @@ impl Wiring {
         };
         let settings = SubscriptionSettings { client: self.client.clone(), notification_url, client_state };
         let store = records::open(&self.config.local)?;
-        let kept = keep_subscriptions(&settings, store.as_ref(), &self.clock).await?;
+        let kept = keep_subscriptions(&settings, store.as_ref(), &self.clock, Renew::Due).await?;
         let mut failed = false;
         let ensured: Vec<Ensured> = kept
             .into_iter()

@@ -35,7 +35,7 @@ pub struct Schedule {
     pub subscriptions: Option<SubscriptionSettings>,
 }
 
-pub use subscriptions::{Done, Settings as SubscriptionSettings, keep as keep_subscriptions};
+pub use subscriptions::{Done, Renew, Settings as SubscriptionSettings, keep as keep_subscriptions};
 
 /// Something that is to be done at the next opportunity, by whoever holds the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

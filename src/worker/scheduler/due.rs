@@ -28,14 +28,14 @@ async fn turn(job: &Job, asked: &mut HashMap<Subject, Timestamp>) -> anyhow::Res
     let now = job.deps.clock.now();
     asked.retain(|_, at| clock::elapsed(*at, now) < ASK_AGAIN);
     let due = job.deps.store.people_due(now, BATCH).await?;
-    let events: Vec<Event> = due
-        .into_iter()
-        .filter(|subject| asked.insert(*subject, now).is_none())
-        .map(|subject| swept(subject, SweepDepth::Changed, now))
-        .collect();
+    let due: Vec<Subject> = due.into_iter().filter(|subject| !asked.contains_key(subject)).collect();
+    let events: Vec<Event> =
+        due.iter().map(|subject| swept(*subject, SweepDepth::Changed, now)).collect();
     if !events.is_empty() {
         job.deps.queue.enqueue(&events).await?;
     }
+    // Not before it is durable: what could not be asked for is asked for at the next turn.
+    asked.extend(due.into_iter().map(|subject| (subject, now)));
     Ok(())
 }
 

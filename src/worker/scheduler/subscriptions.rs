@@ -63,6 +63,16 @@ pub enum Done {
     Failed(String),
 }
 
+/// Which subscriptions are renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renew {
+    /// Those that expire soon.
+    Due,
+    /// All: Graph asks for it before the access token that a subscription is bound to lapses, whenever that expires
+    /// itself. A PATCH binds it to today's token.
+    All,
+}
+
 pub(super) async fn run(job: Job) {
     let Some(settings) = job.schedule.subscriptions.clone() else { return };
     let (mut looked_at, mut wait): (Option<Timestamp>, Duration) = (None, LOOK_EVERY);
@@ -71,13 +81,15 @@ pub(super) async fn run(job: Job) {
         let due = looked_at.is_none_or(|at| clock::elapsed(at, now) >= wait);
         let store = job.deps.store.as_ref();
         let wished = Wish::Subscriptions.made_at(store).await.ok().flatten();
-        if due || wished.is_some() {
-            if let Some(made_at) = wished
+        if due || wished.is_some() && wait == LOOK_EVERY {
+            let renew = if wished.is_some() { Renew::All } else { Renew::Due };
+            let settled = turn(&job, &settings, renew).await;
+            if let Some(made_at) = wished.filter(|_| settled)
                 && let Err(error) = Wish::Subscriptions.grant(store, &made_at).await
             {
                 tracing::warn!("a wish could not be granted: {error}");
             }
-            wait = if turn(&job, &settings).await { LOOK_EVERY } else { AGAIN };
+            wait = if settled { LOOK_EVERY } else { AGAIN };
             looked_at = Some(now);
         }
         pause(WISH_EVERY, &job.shutdown).await;
@@ -85,9 +97,9 @@ pub(super) async fn run(job: Job) {
 }
 
 /// Whether there is time until the next turn.
-async fn turn(job: &Job, settings: &Settings) -> bool {
+async fn turn(job: &Job, settings: &Settings, renew: Renew) -> bool {
     let store = job.deps.store.as_ref();
-    let kept = match keep(settings, store, &job.deps.clock).await {
+    let kept = match keep(settings, store, &job.deps.clock, renew).await {
         Ok(kept) => kept,
         Err(why) => {
             tracing::warn!("subscriptions could not be looked at: {why}");
@@ -124,13 +136,18 @@ async fn turn(job: &Job, settings: &Settings) -> bool {
 ///
 /// # Errors
 /// When they cannot be listed, or the store cannot be read or written.
-pub async fn keep(settings: &Settings, store: &dyn Store, clock: &SharedClock) -> anyhow::Result<Vec<Kept>> {
+pub async fn keep(
+    settings: &Settings,
+    store: &dyn Store,
+    clock: &SharedClock,
+    renew: Renew,
+) -> anyhow::Result<Vec<Kept>> {
     let mut made = Made::read(store).await?;
     let listed = settings.client.list().await?;
     let mut kept = Vec::new();
     for resource in RESOURCES {
         let now = clock.now();
-        let one = Keeper { settings, now, resource, listed: &listed }.keep(&mut made).await;
+        let one = Keeper { settings, now, resource, listed: &listed, renew }.keep(&mut made).await;
         kept.push(one);
         made.write(store).await?;
     }
@@ -174,6 +191,7 @@ struct Keeper<'a> {
     now: Timestamp,
     resource: &'static str,
     listed: &'a [Subscription],
+    renew: Renew,
 }
 
 impl Keeper<'_> {
@@ -213,7 +231,7 @@ impl Keeper<'_> {
 
     async fn renew(&self, subscription: &Subscription, made: &mut Made) -> Result<Kept, entra::Error> {
         let kept = |expires, done| Kept { resource: self.resource, id: Some(subscription.id), expires, done };
-        if clock::elapsed(self.now, subscription.expires) > RENEW_BEFORE {
+        if self.renew == Renew::Due && clock::elapsed(self.now, subscription.expires) > RENEW_BEFORE {
             return Ok(kept(Some(subscription.expires), Done::Nothing));
         }
         match self.settings.client.renew(subscription.id, self.expires()).await {

@@ -19,12 +19,13 @@ use crate::entra::{self, Change, DeltaFrom, DeltaRow, Link, Then, Tracked};
 use crate::event::{
     About, Event, EventId, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Source, Subject, SweepDepth,
 };
+use crate::retry::BackOff;
 use crate::worker::picture;
 
 /// How often the schedule is looked at, and so how late a wished-for sweep may start.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long to wait after a failure: a sweep of everybody that has not begun is due at once.
-const AGAIN: Duration = Duration::from_secs(10);
+/// How long to wait after a failure: what was due stays due, also where the broker is only slow to be reached.
+const AGAIN: BackOff = BackOff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
 /// Events that wait in the bulk lane before a sweep waits for them; they are on disk, not in memory, but not for ever.
 const BACKLOG_MAX: u64 = 20_000;
 /// Events of one enqueue: one durable write.
@@ -50,16 +51,19 @@ struct Position {
 
 pub(super) async fn run(job: Job) {
     let mut swept_at: Option<Timestamp> = None;
+    let mut failures = 0;
     while !job.shutdown.is_cancelled() {
         match due(&job, swept_at).await {
             Ok(Some(due)) => {
                 let started = job.deps.clock.now();
-                if let Err(why) = due.sweep(&job).await {
-                    tracing::warn!("the directory could not be swept: {why}");
-                    pause(AGAIN, &job.shutdown).await;
+                match due.sweep(&job).await {
+                    Ok(()) => (swept_at, failures) = (Some(started), 0),
+                    Err(why) => {
+                        failures += 1;
+                        tracing::warn!("the directory could not be swept: {why}");
+                        pause(AGAIN.delay(failures, fastrand::f64()), &job.shutdown).await;
+                    }
                 }
-                // Also after a failure: what was wished for stays wished for, the rest waits for its turn.
-                swept_at = Some(started);
             }
             Ok(None) => {}
             Err(why) => tracing::warn!("whether a sweep is due cannot be told: {why}"),

@@ -46,13 +46,15 @@ crate::stories! {
         stage.start_subscribed().await;
         let id = id_of(&stage, "users");
         let now = lockstep::clock::Clock::now(&lockstep::clock::SystemClock);
-        let tomorrow = lockstep::clock::after(now, Duration::from_secs(3600));
-        stage.twin.world().set_subscription_expiry(&id, tomorrow);
+        let soon = lockstep::clock::after(now, Duration::from_secs(3600));
+        stage.twin.world().set_subscription_expiry(&id, soon);
         assert!(stage.twin.deliveries().lifecycle(&id, Lifecycle::ReauthorizationRequired));
         stage.until_world("it was renewed", |world| {
             world.find_subscription(&id).is_some_and(|one| one.expires > lockstep::clock::after(now, Duration::from_secs(6 * 24 * 3600)))
         }).await;
-        assert_eq!(stage.requests(Vendor::Graph, RENEW).len(), 1);
+        stage.until_idle().await;
+        let renewed = stage.requests(Vendor::Graph, RENEW);
+        assert_eq!(renewed.iter().filter(|entry| entry.path.contains(&id)).count(), 1, "{renewed:#?}");
         assert!(stage.requests(Vendor::Graph, "POST /v1.0/subscriptions/{id}/reauthorize").is_empty());
         stage.until_idle().await;
         stage.end().await;
@@ -178,6 +180,20 @@ crate::stories! {
         stage.until_idle().await;
         assert_eq!((stage.writes(), stage.twin.world().subscriptions().count()), (0, 0));
         assert!(!stage.twin.world().account(&account).app_metadata.contains_key("department"));
+        stage.end().await;
+    }
+
+    a_lapsed_subscription_is_renewed_and_what_came_meanwhile_arrives(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        let id = id_of(&stage, "users");
+        stage.twin.world().lapse_subscription(&id);
+        stage.twin.world().set_property(ada, "department", "Lapsed".into());
+        assert!(stage.twin.deliveries().lifecycle(&id, Lifecycle::ReauthorizationRequired));
+        stage.until_app_metadata(&account, "department", json!("Lapsed")).await;
+        stage.until_told_and_done().await;
         stage.end().await;
     }
 }
