@@ -8,6 +8,7 @@
 //! (queue down, timeout, client gone) is forgotten, whatever way it ended. Safe from many tasks at once.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -27,6 +28,26 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 type Id = [u8; 16];
+/// An id is a piece of SHA-256 already: no sender can make two of them collide, and no second hash is needed.
+type Spread = BuildHasherDefault<FirstBytes>;
+
+#[derive(Default)]
+struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    /// The length of an array says nothing.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// The memory of deliveries, shared by the routes that have delivery ids.
 pub struct ReplayGuard {
@@ -38,10 +59,10 @@ pub struct ReplayGuard {
 #[derive(Default)]
 struct Seen {
     /// When the accepted attempt was signed, in seconds.
-    accepted: HashMap<Id, i64>,
+    accepted: HashMap<Id, i64, Spread>,
     /// Accepted ids, oldest first.
     order: VecDeque<Id>,
-    in_hand: HashSet<Id>,
+    in_hand: HashSet<Id, Spread>,
     unwritten: Vec<SeenDelivery>,
 }
 

@@ -21,6 +21,11 @@ const GROUP_JOBS_MAX: usize = 256;
 const PLACES: usize = 1024;
 /// How long a job that does not mind waits for company.
 const LAZY_WAIT_MAX: Duration = Duration::from_millis(20);
+/// After a group of this many jobs others are surely on their way: the next one waits a moment for them. Without that, the
+/// first of them would start a sync of its own, and the others wait for two. Whoever writes alone never waits.
+const COMPANY: usize = 4;
+/// That moment: well below what a sync takes on most disks (the idea of `commit_delay`, PostgreSQL, Write Ahead Log).
+const COMPANY_WAIT: Duration = Duration::from_micros(150);
 
 /// Pages (of 4 KiB) that must be left for a file to count as able to take more: one large write.
 const SPARE_PAGES: i64 = 8;
@@ -183,8 +188,10 @@ where
 }
 
 fn write_groups(mut connection: Connection, inbox: &Receiver<Message>) {
+    let mut size = 0;
     loop {
-        let (group, then) = gather(inbox);
+        let (group, then) = gather(inbox, size);
+        size = group.len();
         write_group(&mut connection, group);
         if then == Then::Stop {
             return;
@@ -200,14 +207,17 @@ enum Then {
     Stop,
 }
 
-/// Waits for something to do, then takes what else is there.
-fn gather(inbox: &Receiver<Message>) -> (Group, Then) {
-    let mut group = Group::new();
+/// Waits for something to do, then takes what else is there. `before`: how many there were the last time.
+fn gather(inbox: &Receiver<Message>, before: usize) -> (Group, Then) {
+    let mut group = Group::with_capacity(before.min(GROUP_JOBS_MAX));
     let mut wait = Wait::ForAnything;
     while group.len() < GROUP_JOBS_MAX {
         match next(inbox, wait) {
             Next::Job(job, urgency) => {
                 group.push(job);
+                if urgency == Urgency::Now && !matches!(wait, Wait::NoLonger) && before >= COMPANY {
+                    std::thread::sleep(COMPANY_WAIT);
+                }
                 wait = wait.after(urgency);
             }
             Next::NothingNow => break,
