@@ -13,6 +13,7 @@
 mod azure_monitor;
 mod body;
 mod door;
+mod entra_keys;
 mod entra_token;
 mod eventgrid;
 mod graph;
