@@ -312,3 +312,20 @@ async fn a_stranger_who_goes_away_takes_no_fetch_with_him() {
     assert_eq!(ask(router, token("key-of-today", &claims(&world))).await, 202);
     assert_eq!(entra.asked.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn no_more_strangers_wait_for_entra_than_there_are_places() {
+    let entra = Arc::new(Entra::default());
+    let mut world = secure_world(entra.clone()).await;
+    world.settings.requests_max = 2;
+    let router = direct(&world);
+    entra.silent.send_replace(true);
+    let forged = token("made-up", &claims(&world));
+    let mut first = Box::pin(ask(router.clone(), forged.clone()));
+    let mut second = Box::pin(ask(router.clone(), forged.clone()));
+    assert!(futures_util::poll!(&mut first).is_pending() && futures_util::poll!(&mut second).is_pending());
+    assert_eq!(ask(router.clone(), forged).await, 429);
+    entra.silent.send_replace(false);
+    assert_eq!(tokio::join!(first, second), (401, 401));
+    assert_eq!(ask(router, token("key-of-today", &claims(&world))).await, 202);
+}
