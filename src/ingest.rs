@@ -1,18 +1,19 @@
 //! Webhooks in: authenticate, parse, enqueue durably, answer.
 //!
-//! Every route takes the same steps: a place among the requests in hand (429), who sent it (401), what it is (400, 413,
-//! 415), one durable write (503), 202. What a sender told us becomes [`crate::event::Event`]s and nothing else gets past
+//! Every route takes the same steps: the whole body (408, 413), a place among the requests in hand (429), who sent it
+//! (401, before the body where its head alone can tell), what it is (400, 415), one durable write (503), 202. What a sender told us becomes [`crate::event::Event`]s and nothing else gets past
 //! this module: no raw payload, no name, no token. A kind that we do not handle is accepted, counted and dropped; one bad
 //! item never costs the good ones beside it. A request that is refused costs nothing durable, is counted by cause
 //! in `lockstep_events_total`, and leaves neither its secrets nor its body in the log.
 //!
 //! Requests run at the same time without waiting for each other; the only state they share are the ids of
-//! deliveries seen ([`ReplayGuard`]) and the count of requests in hand. Nothing is looked up at a vendor, except the
+//! deliveries seen ([`ReplayGuard`]), the bodies of which only a part has come, and the count of requests in hand. Nothing is looked up at a vendor, except the
 //! signing keys of Entra for secure webhooks.
 
 mod azure_monitor;
 mod body;
 mod door;
+mod entra_keys;
 mod entra_token;
 mod eventgrid;
 mod graph;
@@ -23,6 +24,7 @@ mod replay;
 mod risk;
 mod shapes;
 mod signature;
+mod unfinished;
 mod wire;
 
 use std::sync::Arc;
@@ -58,7 +60,7 @@ pub struct Settings {
     pub event_grid_secrets: Vec<SecretString>,
     /// Secure webhook: the audience and keys that Entra's bearer token is checked against.
     pub azure_monitor_jwt: Option<AzureMonitorJwt>,
-    /// Requests in flight before 429 is answered.
+    /// Requests in hand at each route before 429 is answered.
     pub requests_max: usize,
 }
 

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use subtle::{Choice, ConstantTimeEq};
 use tokio::time::Instant;
 
-use super::door::{Door, accepted};
+use super::door::{Door, Places, accepted};
 use super::entra_token::Checker;
 use super::harvest::{Dropped, Harvest};
 use super::refusal::Refusal;
@@ -36,6 +36,7 @@ const SOURCE: Source = Source::AzureMonitor;
 
 pub(super) struct Route {
     door: Arc<Door>,
+    places: Places,
     secrets: Vec<SecretString>,
     tokens: Option<Checker>,
 }
@@ -45,7 +46,7 @@ impl Route {
         let secrets = settings.azure_monitor_secrets.clone();
         let tokens = settings.azure_monitor_jwt.as_ref().map(|jwt| Checker::new(jwt, settings.tenant));
         let is_set = !secrets.is_empty() || tokens.is_some();
-        is_set.then(|| Route { door: door.clone(), secrets, tokens })
+        is_set.then(|| Route { door: door.clone(), places: Places::new(settings), secrets, tokens })
     }
 
     async fn authenticate(&self, parts: &Parts, deadline: Instant) -> Result<(), Refusal> {
@@ -57,7 +58,11 @@ impl Route {
         let bearer =
             parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         match (&self.tokens, bearer) {
-            (Some(tokens), Some(token)) => tokens.check(token, self.door.now(), deadline).await,
+            (Some(tokens), Some(token)) => {
+                // Checking may wait for Entra: not for more strangers than there are places.
+                let _place = self.places.take()?;
+                tokens.check(token, self.door.now(), deadline).await
+            }
             (_, None) if parts.uri.query().is_none() => Err(Refusal::Unsigned),
             _ => Err(Refusal::WrongSecret),
         }
@@ -80,9 +85,10 @@ async fn handle(route: &Route, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     route.authenticate(&parts, deadline).await?;
     body::expect_json(&parts.headers)?;
-    let body = body::read(body, deadline).await?;
+    let (body, _place) = route.door.receive(&route.places, body, deadline).await?;
     let reader = shapes::Reader { tenant: route.door.tenant, source: SOURCE, received_at: route.door.now() };
     let harvest = read(&reader, &body)?;
+    drop(body);
     route.door.store(SOURCE, &harvest, deadline).await?;
     Ok(accepted())
 }

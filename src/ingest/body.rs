@@ -1,14 +1,17 @@
 //! Reads a request body within its limits, and looks at it before anything parses it.
 
-use axum::body::Body;
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
 use super::BODY_BYTES_MAX;
 use super::refusal::Refusal;
+use super::unfinished::{Growing, Unfinished};
 
 /// Deeper JSON than this is refused. The deepest shape we read has eleven levels.
 const DEPTH_MAX: usize = 64;
@@ -16,32 +19,57 @@ const DEPTH_MAX: usize = 64;
 /// a reset connection.
 const DISCARD_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 
-/// The whole body. One that comes in one piece, as small ones do, is not copied.
-pub(super) async fn read(body: Body, deadline: Instant) -> Result<Bytes, Refusal> {
-    tokio::time::timeout_at(deadline, collect(body)).await.map_err(|_| Refusal::TooSlow)?
-}
+/// How long a body may take from its head to its end. Alerts have a few kilobytes, and the largest batch comes through a
+/// slow line within this; how many may be waited for at a time is [`Unfinished`]'s.
+const TIME_MAX: Duration = Duration::from_secs(5);
 
-async fn collect(body: Body) -> Result<Bytes, Refusal> {
+/// The whole body. One that came with its head, as small ones do, is not copied, and waits for nothing and nobody.
+pub(super) async fn read(body: Body, unfinished: &Unfinished, deadline: Instant) -> Result<Bytes, Refusal> {
     let mut pieces = body.into_data_stream();
-    let Some(first) = pieces.next().await else { return Ok(Bytes::new()) };
-    let first = first.map_err(|_| Refusal::Truncated)?;
-    let mut second = pieces.next().await;
-    if second.is_none() && first.len() <= BODY_BYTES_MAX {
+    let (first, second) = match pieces.next().now_or_never() {
+        Some(Some(first)) => (first.map_err(|_| Refusal::Truncated)?, pieces.next().now_or_never()),
+        nothing => (Bytes::new(), nothing),
+    };
+    if matches!(second, Some(None)) && first.len() <= BODY_BYTES_MAX {
         return Ok(first);
     }
-    let mut seen = first.len();
-    let mut whole = BytesMut::from(first);
-    while let Some(piece) = second {
-        let piece = piece.map_err(|_| Refusal::Truncated)?;
+    let (growing, cut_off) = unfinished.begin();
+    let rest = collect(growing, first, second, pieces);
+    tokio::select! {
+        biased;
+        _ = cut_off => Err(Refusal::CutOff),
+        whole = tokio::time::timeout_at(deadline.min(Instant::now() + TIME_MAX), rest) => {
+            whole.unwrap_or(Err(Refusal::TooSlow))
+        }
+    }
+}
+
+async fn collect(
+    mut growing: Growing<'_>,
+    first: Bytes,
+    second: Option<Option<Result<Bytes, axum::Error>>>,
+    mut pieces: BodyDataStream,
+) -> Result<Bytes, Refusal> {
+    let (mut piece, mut next, mut seen) = (first, second, 0);
+    loop {
         seen += piece.len();
         if seen <= BODY_BYTES_MAX {
-            whole.extend_from_slice(&piece);
-        } else if seen > DISCARD_BYTES_MAX {
+            growing.append(&piece)?;
+        } else if seen <= DISCARD_BYTES_MAX {
+            growing.discard();
+        } else {
             break;
         }
-        second = pieces.next().await;
+        // A piece is a part of the connection's buffer: kept while waiting, it would keep all of that.
+        drop(piece);
+        let following = match next.take() {
+            Some(following) => following,
+            None => pieces.next().await,
+        };
+        let Some(following) = following else { break };
+        piece = following.map_err(|_| Refusal::Truncated)?;
     }
-    if seen > BODY_BYTES_MAX { Err(Refusal::TooLarge) } else { Ok(whole.freeze()) }
+    if seen > BODY_BYTES_MAX { Err(Refusal::TooLarge) } else { growing.finish() }
 }
 
 /// `application/json` and its relatives (`application/cloudevents+json`).

@@ -1,6 +1,8 @@
-//! What every route shares: a place among the requests in hand, the durable write, the counting, the answer.
+//! What every route shares: the body and a place to work on it, the durable write, the counting, the answer.
 //!
-//! A request that panics is answered with 500 and counted; the others do not notice.
+//! A place is taken when a body is whole, never before: whoever does not finish one keeps no place from others, and a
+//! stranger who does is refused before anything is waited for. Each route has places of its own, so that a storm at one
+//! does not close the others. A request that panics is answered with 500 and counted; the others do not notice.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -8,14 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::time::Instant;
 
 use super::harvest::Harvest;
 use super::refusal::Refusal;
-use super::{Deps, ReplayGuard, Settings};
+use super::unfinished::Unfinished;
+use super::{Deps, ReplayGuard, Settings, body};
 use crate::clock::Timestamp;
 use crate::event::{About, Event, Lane, Source, TenantId};
 use crate::queue;
@@ -29,8 +34,7 @@ const COMPLAINT_SECONDS: i64 = 5;
 pub(super) struct Door {
     pub(super) tenant: TenantId,
     deps: Deps,
-    requests_max: usize,
-    in_hand: AtomicUsize,
+    unfinished: Unfinished,
     complained_at: AtomicI64,
 }
 
@@ -39,8 +43,7 @@ impl Door {
         Door {
             tenant: settings.tenant,
             deps,
-            requests_max: settings.requests_max,
-            in_hand: AtomicUsize::new(0),
+            unfinished: Unfinished::default(),
             complained_at: AtomicI64::new(i64::MIN),
         }
     }
@@ -53,15 +56,12 @@ impl Door {
         &self.deps.replays
     }
 
-    /// Runs one request from its place in the count to its answer. `work` is not polled when there is no place.
+    /// Runs one request to its answer.
     pub(super) async fn attend(
         &self,
         source: Source,
         work: impl Future<Output = Result<Response, Refusal>>,
     ) -> Response {
-        let Some(_place) = Place::take(&self.in_hand, self.requests_max) else {
-            return self.refuse(source, Refusal::Shed);
-        };
         // A panic leaves nothing half done that another request could see: what is shared is the replay guard
         // (its tokens give themselves back) and counters.
         match AssertUnwindSafe(work).catch_unwind().await {
@@ -75,6 +75,17 @@ impl Door {
                 self.refuse(source, Refusal::Panicked)
             }
         }
+    }
+
+    /// The whole body, and one of `places` to work on it.
+    pub(super) async fn receive<'p>(
+        &self,
+        places: &'p Places,
+        body: Body,
+        deadline: Instant,
+    ) -> Result<(Bytes, Place<'p>), Refusal> {
+        let body = body::read(body, &self.unfinished, deadline).await?;
+        Ok((body, places.take()?))
     }
 
     /// Stores what was harvested durably, or refuses so that the sender comes again.
@@ -153,16 +164,26 @@ fn log_accepted(event: &Event) {
     }
 }
 
-/// One request's place; given back when dropped.
-struct Place<'a>(&'a AtomicUsize);
+/// How many requests one route works on at a time.
+pub(super) struct Places {
+    most: usize,
+    taken: AtomicUsize,
+}
 
-impl<'a> Place<'a> {
-    fn take(in_hand: &'a AtomicUsize, most: usize) -> Option<Place<'a>> {
-        let place = Place(in_hand);
+impl Places {
+    pub(super) fn new(settings: &Settings) -> Places {
+        Places { most: settings.requests_max, taken: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn take(&self) -> Result<Place<'_>, Refusal> {
+        let place = Place(&self.taken);
         // The place is taken before it is known to be free; dropping it gives it back either way.
-        (in_hand.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+        if self.taken.fetch_add(1, Ordering::Relaxed) < self.most { Ok(place) } else { Err(Refusal::Shed) }
     }
 }
+
+/// One request's place; given back when dropped.
+pub(super) struct Place<'a>(&'a AtomicUsize);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {

@@ -19,9 +19,9 @@ use serde_json::value::RawValue;
 use subtle::{Choice, ConstantTimeEq};
 use tokio::time::Instant;
 
-use super::door::{Door, accepted};
+use super::door::{Door, Places, accepted};
 use super::graph::Notifications;
-use super::harvest::Dropped;
+use super::harvest::{Dropped, Harvest};
 use super::refusal::Refusal;
 use super::{Settings, body, query, wire};
 use crate::event::Source;
@@ -38,6 +38,7 @@ const ORIGIN_CHARS_MAX: usize = 253;
 
 pub(super) struct Route {
     door: Arc<Door>,
+    places: Places,
     secrets: Vec<SecretString>,
     client_states: Vec<SecretString>,
 }
@@ -47,7 +48,7 @@ impl Route {
         let (secrets, client_states) =
             (settings.event_grid_secrets.clone(), settings.graph_client_states.clone());
         let is_set = !secrets.is_empty() && !client_states.is_empty();
-        is_set.then(|| Route { door: door.clone(), secrets, client_states })
+        is_set.then(|| Route { door: door.clone(), places: Places::new(settings), secrets, client_states })
     }
 
     fn authenticate(&self, parts: &Parts) -> Result<(), Refusal> {
@@ -93,9 +94,16 @@ async fn handle(route: &Route, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     route.authenticate(&parts)?;
     body::expect_json(&parts.headers)?;
-    let body = body::read(body, deadline).await?;
-    body::expect_shallow(&body)?;
-    let items = items(&body)?;
+    let (body, _place) = route.door.receive(&route.places, body, deadline).await?;
+    let harvest = read(route, &body)?;
+    drop(body);
+    route.door.store(SOURCE, &harvest, deadline).await?;
+    Ok(accepted())
+}
+
+fn read(route: &Route, body: &[u8]) -> Result<Harvest, Refusal> {
+    body::expect_shallow(body)?;
+    let items = items(body)?;
     let readable: Vec<&RawValue> =
         items.iter().filter_map(|item| Some(wire::object::<CloudEvent>(item)?.data)).collect();
     if readable.is_empty() {
@@ -104,8 +112,7 @@ async fn handle(route: &Route, request: Request) -> Result<Response, Refusal> {
     let unreadable = items.len() - readable.len();
     let mut harvest = Notifications::at(&route.door, &route.client_states).harvest(readable)?;
     (0..unreadable).for_each(|_| harvest.drop(Dropped::Unreadable));
-    route.door.store(SOURCE, &harvest, deadline).await?;
-    Ok(accepted())
+    Ok(harvest)
 }
 
 #[derive(Deserialize)]

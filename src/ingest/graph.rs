@@ -20,7 +20,7 @@ use subtle::{Choice, ConstantTimeEq};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::door::{Door, accepted};
+use super::door::{Door, Places, accepted};
 use super::harvest::{Dropped, Harvest};
 use super::query::{self, Missing};
 use super::refusal::Refusal;
@@ -40,13 +40,15 @@ const SOURCE: Source = Source::Graph;
 
 pub(super) struct Route {
     door: Arc<Door>,
+    places: Places,
     client_states: Vec<SecretString>,
 }
 
 impl Route {
     pub(super) fn new(settings: &Settings, door: &Arc<Door>) -> Option<Route> {
         let client_states = settings.graph_client_states.clone();
-        (!client_states.is_empty()).then(|| Route { door: door.clone(), client_states })
+        let places = Places::new(settings);
+        (!client_states.is_empty()).then(|| Route { door: door.clone(), places, client_states })
     }
 }
 
@@ -63,8 +65,9 @@ async fn handle(route: &Route, request: Request) -> Result<Response, Refusal> {
     let deadline = Instant::now() + TIME_MAX;
     let (parts, body) = request.into_parts();
     body::expect_json(&parts.headers)?;
-    let body = body::read(body, deadline).await?;
+    let (body, _place) = route.door.receive(&route.places, body, deadline).await?;
     let harvest = Notifications::at(&route.door, &route.client_states).read(&body)?;
+    drop(body);
     route.door.store(SOURCE, &harvest, deadline).await?;
     Ok(accepted())
 }

@@ -7,6 +7,8 @@ use crate::queue;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Shed,
+    /// Of the unfinished bodies it was the oldest, and there was no room for more.
+    CutOff,
     Unsigned,
     BadSignature,
     Expired,
@@ -36,7 +38,7 @@ impl Refusal {
     /// Two refusals for lack of proof look alike from outside: a forger does not learn which check failed.
     pub(super) fn problem(self) -> Problem {
         match self {
-            Refusal::Shed => Problem::Busy,
+            Refusal::Shed | Refusal::CutOff => Problem::Busy,
             Refusal::Unsigned
             | Refusal::BadSignature
             | Refusal::Expired
@@ -64,6 +66,7 @@ impl Refusal {
     pub(super) fn word(self) -> &'static str {
         match self {
             Refusal::Shed => "shed",
+            Refusal::CutOff => "cut_off",
             Refusal::Unsigned => "unsigned",
             Refusal::BadSignature => "bad_signature",
             Refusal::Expired => "expired",

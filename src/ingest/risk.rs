@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use tokio::time::Instant;
 
-use super::door::{Door, accepted};
+use super::door::{Door, Places, accepted};
 use super::refusal::Refusal;
 use super::replay::Attempt;
 use super::shapes::Reader;
@@ -24,12 +24,14 @@ const SOURCE: Source = Source::Risk;
 
 pub(super) struct Route {
     door: Arc<Door>,
+    places: Places,
     keys: Keys,
 }
 
 impl Route {
     pub(super) fn new(settings: &Settings, door: &Arc<Door>) -> Option<Route> {
-        Some(Route { keys: Keys::new(&settings.risk_secrets)?, door: door.clone() })
+        let keys = Keys::new(&settings.risk_secrets)?;
+        Some(Route { door: door.clone(), places: Places::new(settings), keys })
     }
 }
 
@@ -42,9 +44,12 @@ async fn handle(route: &Route, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let now = route.door.now();
     let claim = Claim::read(&parts.headers, now)?;
-    let signed = route.keys.verify(&claim, body::read(body, deadline).await?)?;
+    let (body, _place) = route.door.receive(&route.places, body, deadline).await?;
+    let signed = route.keys.verify(&claim, body)?;
     body::expect_json(&parts.headers)?;
     let harvest = Reader { tenant: route.door.tenant, source: SOURCE, received_at: now }.read(&signed)?;
+    // What waits for the queue holds events, not payloads.
+    drop(signed);
     let in_hand = match route.door.replays().begin(SOURCE, claim.id, claim.signed_at) {
         Attempt::First(in_hand) => in_hand,
         Attempt::Replayed => return Err(Refusal::Replayed),

@@ -15,4 +15,5 @@ mod replay;
 mod risk;
 mod samples;
 mod signing;
+mod strangers;
 mod world;

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::routing::get;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lockstep::clock::Clock;
 use lockstep::ingest::AzureMonitorJwt;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt;
 
 use super::world::{GROUP, TENANT, USER, World, settings};
 
@@ -110,15 +114,28 @@ async fn resolved_metric_and_foreign_alerts_are_accepted_and_ignored() {
     assert!(world.events().await.is_empty());
 }
 
-/// Entra's key endpoint: counts how often it is asked, and can be out of order.
+/// Entra's key endpoint: counts how often it is asked, can be out of order, and can keep its askers waiting.
 #[derive(Default)]
 struct Entra {
     asked: AtomicU64,
     broken: std::sync::atomic::AtomicBool,
+    silent: watch::Sender<bool>,
+}
+
+impl Entra {
+    async fn until_asked(&self, times: u64) {
+        let wait = async {
+            while self.asked.load(Ordering::SeqCst) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("Entra was not asked");
+    }
 }
 
 async fn keys(State(entra): State<Arc<Entra>>) -> Result<&'static str, http::StatusCode> {
     entra.asked.fetch_add(1, Ordering::SeqCst);
+    let _ = entra.silent.subscribe().wait_for(|silent| !silent).await;
     if entra.broken.load(Ordering::SeqCst) { Err(http::StatusCode::BAD_GATEWAY) } else { Ok(PUBLISHED_KEYS) }
 }
 
@@ -240,4 +257,75 @@ async fn without_entras_keys_the_sender_comes_again_and_old_keys_stay_good() {
     entra.broken.store(true, Ordering::SeqCst);
     world.clock.advance(7200);
     assert_eq!(secure(&world, &token("key-of-today", &claims(&world))).await, 202);
+}
+
+/// The same door without a socket, so that a test decides how far a request gets.
+fn direct(world: &World) -> Router {
+    let deps = lockstep::ingest::Deps {
+        queue: world.queue.clone(),
+        replays: world.replays.clone(),
+        clock: world.clock.clone(),
+        metrics: world.metrics.clone(),
+    };
+    lockstep::ingest::router(&world.settings, deps)
+}
+
+async fn ask(router: Router, token: String) -> u16 {
+    let request = http::Request::post(PATH)
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json");
+    router.oneshot(request.body(Body::from(fired())).unwrap()).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_forged_key_id_makes_nobody_wait_whose_key_is_known() {
+    let entra = Arc::new(Entra::default());
+    let world = secure_world(entra.clone()).await;
+    let router = direct(&world);
+    let good = token("key-of-today", &claims(&world));
+    assert_eq!(ask(router.clone(), good.clone()).await, 202);
+    world.clock.advance(60);
+    entra.silent.send_replace(true);
+    let forged = tokio::spawn(ask(router.clone(), token("made-up", &claims(&world))));
+    entra.until_asked(2).await;
+    let prompt = async {
+        assert_eq!(ask(router.clone(), good.clone()).await, 202);
+        assert_eq!(ask(router.clone(), token("another", &claims(&world))).await, 503);
+    };
+    tokio::time::timeout(Duration::from_secs(3), prompt).await.expect("they waited for Entra");
+    entra.silent.send_replace(false);
+    assert_eq!(forged.await.unwrap(), 401);
+    assert_eq!(entra.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_stranger_who_goes_away_takes_no_fetch_with_him() {
+    let entra = Arc::new(Entra::default());
+    let world = secure_world(entra.clone()).await;
+    let router = direct(&world);
+    entra.silent.send_replace(true);
+    tokio::select! {
+        _ = ask(router.clone(), token("made-up", &claims(&world))) => panic!("without keys?"),
+        () = entra.until_asked(1) => {}
+    }
+    entra.silent.send_replace(false);
+    assert_eq!(ask(router, token("key-of-today", &claims(&world))).await, 202);
+    assert_eq!(entra.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn no_more_strangers_wait_for_entra_than_there_are_places() {
+    let entra = Arc::new(Entra::default());
+    let mut world = secure_world(entra.clone()).await;
+    world.settings.requests_max = 2;
+    let router = direct(&world);
+    entra.silent.send_replace(true);
+    let forged = token("made-up", &claims(&world));
+    let mut first = Box::pin(ask(router.clone(), forged.clone()));
+    let mut second = Box::pin(ask(router.clone(), forged.clone()));
+    assert!(futures_util::poll!(&mut first).is_pending() && futures_util::poll!(&mut second).is_pending());
+    assert_eq!(ask(router.clone(), forged).await, 429);
+    entra.silent.send_replace(false);
+    assert_eq!(tokio::join!(first, second), (401, 401));
+    assert_eq!(ask(router, token("key-of-today", &claims(&world))).await, 202);
 }

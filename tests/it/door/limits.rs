@@ -214,20 +214,29 @@ async fn a_queue_that_does_not_answer_is_not_waited_for_longer_than_graph_would(
 }
 
 #[tokio::test]
-async fn more_requests_than_we_hold_are_told_to_come_again() {
+async fn more_requests_than_a_route_holds_are_told_to_come_again_and_the_other_routes_are_open() {
     let mut few = settings();
     few.requests_max = 2;
     let world = World::with(few).await;
     world.gate(Gate::Shut);
-    let held: Vec<_> = ["msg_1", "msg_2"]
-        .map(|id| tokio::spawn(world.signed(id, alert().to_string().as_bytes()).send()))
-        .into();
+    let held: Vec<_> = (0..2)
+        .map(|_| world.http.post(world.url("/webhooks/graph")).body(batch(&[user_changed()])))
+        .collect();
+    let held: Vec<_> = held
+        .into_iter()
+        .map(|request| tokio::spawn(request.header("content-type", "application/json").send()))
+        .collect();
     world.enqueues(2).await;
     let answer = world.post("/webhooks/graph", batch(&[user_changed()])).await;
     assert_eq!(answer.headers()["retry-after"], "1");
     assert_eq!(problem(answer).await, (429, "busy".into()));
     assert_eq!(world.counted("graph", "shed"), 1);
+    let handshake = world.post("/webhooks/graph?validationToken=abc", "").await;
+    assert_eq!(handshake.status(), 200, "a handshake needs no place");
+    let alert = tokio::spawn(world.signed("msg_1", alert().to_string().as_bytes()).send());
+    world.enqueues(3).await;
     world.gate(Gate::Open);
+    assert_eq!(alert.await.unwrap().unwrap().status(), 202);
     for one in held {
         assert_eq!(one.await.unwrap().unwrap().status(), 202);
     }

@@ -69,6 +69,24 @@ async fn of_two_identical_requests_in_parallel_exactly_one_is_stored() {
 }
 
 #[tokio::test]
+async fn whoever_cannot_sign_learns_nothing_of_an_id_and_takes_it_from_nobody() {
+    let world = World::start().await;
+    let forge = async || {
+        let forged =
+            world.signed("msg_1", b"{}").header("webhook-signature", "v1,AAAA").body(alert().to_string());
+        forged.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(forge().await, 401);
+    world.gate(Gate::Shut);
+    let honest = tokio::spawn(world.signed("msg_1", alert().to_string().as_bytes()).send());
+    world.enqueues(1).await;
+    assert_eq!(forge().await, 401, "an id in hand looks like any other");
+    world.gate(Gate::Open);
+    assert_eq!(honest.await.unwrap().unwrap().status(), 202);
+    assert_eq!(forge().await, 401, "and so does one that was accepted");
+}
+
+#[tokio::test]
 async fn a_hundred_copies_at_once_are_stored_once() {
     let world = World::start().await;
     let one = world.signed("msg_1", alert().to_string().as_bytes());
