@@ -56,10 +56,12 @@ impl Wish {
     }
 
     pub(super) async fn make(store: &dyn Store, wishes: &[Wish], now: Timestamp) -> Result<(), store::Error> {
-        for wish in wishes {
-            store.set_note(wish.note(), Some(now.to_string())).await?;
-        }
-        Ok(())
+        store.set_notes(wishes.iter().map(|wish| wish.note_of(now)).collect()).await
+    }
+
+    /// The note that makes the wish, for whoever writes others with it.
+    fn note_of(self, now: Timestamp) -> (String, Option<String>) {
+        (self.note().to_owned(), Some(now.to_string()))
     }
 
     /// When it was wished for last, if it is not granted yet.
