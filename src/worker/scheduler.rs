@@ -21,11 +21,14 @@ use super::look::Looker;
 use super::{Deps, Settings};
 use crate::clock::{self, Timestamp};
 use crate::event::{Lane, TenantId};
+use crate::retry::BackOff;
 use crate::store::{self, Store};
 
 /// How long a lease lasts when its holder vanishes.
 const LEASE: Duration = Duration::from_secs(30);
 const LEASE_NAME: &str = "scheduler";
+/// How long a task waits after a failure: what was due stays due, also where the broker is only slow to be reached.
+const AGAIN: BackOff = BackOff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
 
 /// What is kept in order, and for whom.
 #[derive(Debug, Clone)]

@@ -29,8 +29,7 @@ async fn turn(job: &Job, asked: &mut HashMap<Subject, Timestamp>) -> anyhow::Res
     asked.retain(|_, at| clock::elapsed(*at, now) < ASK_AGAIN);
     let due = job.deps.store.people_due(now, BATCH).await?;
     let due: Vec<Subject> = due.into_iter().filter(|subject| !asked.contains_key(subject)).collect();
-    let events: Vec<Event> =
-        due.iter().map(|subject| swept(*subject, SweepDepth::Changed, now)).collect();
+    let events: Vec<Event> = due.iter().map(|subject| swept(*subject, SweepDepth::Changed, now)).collect();
     if !events.is_empty() {
         job.deps.queue.enqueue(&events).await?;
     }
