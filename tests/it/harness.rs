@@ -22,8 +22,12 @@ use lockstep::store::sqlite::{self, Sqlite};
 use lockstep::store::{DeadLetter, Store, WhichCases};
 use lockstep_twin::{PersonId, Sender, Setup, Twin};
 
-/// Longer than anything a story waits for; reached only when something hangs.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than anything a story waits for, also where Lockstep waits ten seconds before it tries again and the machine is
+/// busy; reached only when something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Looks at the queue in a row that must find nothing: what is on its way from the broker, or was asked for in a lane that
+/// had been counted, is seen by the next one.
+const IDLE_LOOKS: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -40,7 +44,7 @@ pub struct Stage {
     /// Keeps the port of a Lockstep that Graph can reach.
     pub reserved: Option<tokio::net::TcpSocket>,
     /// What exists on the broker for this stage.
-    _scope: Option<broker::Scope>,
+    scope: Option<broker::Scope>,
     /// Dead letters that the story means to leave behind.
     pub dead_letters_expected: usize,
     /// Complaints of the twin that the story means to cause.
@@ -77,7 +81,7 @@ impl Stage {
             dir,
             running: None,
             reserved: None,
-            _scope: scope,
+            scope,
             dead_letters_expected,
             complaints_expected,
         })
@@ -167,6 +171,15 @@ impl Stage {
         .await
     }
 
+    /// Waits until the newest case of a person is in `state` and says that something is open, with these words.
+    pub async fn until_open(&self, person: PersonId, state: CaseState, words: &str) {
+        self.until(&format!("the case of {person} is {} and says {words:?}", state.word()), async || {
+            let case = self.cases_of(person).await.into_iter().next().filter(|case| case.state == state)?;
+            case.open.iter().any(|open| open.contains(words)).then_some(())
+        })
+        .await;
+    }
+
     /// Waits for a condition.
     pub async fn until<T>(&self, what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
         let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -203,14 +216,27 @@ impl Stage {
         self.store().dead_letters(100).await.unwrap()
     }
 
-    /// Waits until the queue is empty.
+    /// Waits until nothing is asked for any more, now or later.
     pub async fn until_idle(&self) {
         self.until("the queue is empty", async || {
-            let (status, depths) = self.admin(reqwest::Method::GET, "/queue", serde_json::Value::Null).await;
-            let lanes = depths.as_object().filter(|_| status == 200)?;
-            lanes.values().all(|lane| lane["events"] == 0).then_some(())
+            for _ in 0..IDLE_LOOKS {
+                self.is_idle().await.then_some(())?;
+            }
+            Some(())
         })
         .await;
+    }
+
+    async fn is_idle(&self) -> bool {
+        let (status, depths) = self.admin(reqwest::Method::GET, "/queue", serde_json::Value::Null).await;
+        let lanes = depths.as_object().filter(|_| status == 200);
+        let empty = lanes.is_some_and(|lanes| lanes.values().all(|lane| lane["events"] == 0));
+        // Lockstep does not know what the broker delays for it.
+        empty
+            && match &self.scope {
+                Some(scope) => scope.delayed().await == 0,
+                None => true,
+            }
     }
 
     /// Stops Lockstep and fails on anything left over.
