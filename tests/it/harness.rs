@@ -102,10 +102,26 @@ impl Stage {
 
     pub async fn start_as(&mut self, roles: Roles) {
         assert!(self.running.is_none(), "Lockstep runs already");
-        let environment: Environment = self.env.clone().into_iter().collect();
-        let config = config::load(&environment, &roles).unwrap_or_else(|wrong| panic!("{wrong}"));
-        self.running = Some(app::start(config).await.unwrap());
+        self.running = Some(start(&self.env, roles).await);
         self.until_ready().await;
+    }
+
+    /// Starts two on the same store and broker at the same time; the second one is the story's to stop.
+    pub async fn start_two(&mut self) -> Running {
+        let beside = self.beside();
+        let ((), second) = tokio::join!(self.start(), start(&beside, Roles::all()));
+        second
+    }
+
+    /// Another one on the same store and broker.
+    pub async fn start_beside(&self, roles: Roles) -> Running {
+        start(&self.beside(), roles).await
+    }
+
+    fn beside(&self) -> BTreeMap<String, String> {
+        let mut env = self.env.clone();
+        env.insert("LOCKSTEP_LISTEN".into(), "127.0.0.1:0".into());
+        env
     }
 
     /// Waits until a load balancer would send requests: the listeners listen before the broker is reached.
@@ -278,6 +294,12 @@ impl Stage {
             eprintln!("{}", String::from_utf8_lossy(&record.entry));
         }
     }
+}
+
+async fn start(env: &BTreeMap<String, String>, roles: Roles) -> Running {
+    let environment: Environment = env.clone().into_iter().collect();
+    let config = config::load(&environment, &roles).unwrap_or_else(|wrong| panic!("{wrong}"));
+    app::start(config).await.unwrap()
 }
 
 /// With one subscriber in the process, `tracing` decides about a log line by the thread that reaches it first, for
