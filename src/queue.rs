@@ -6,6 +6,7 @@
 //! * Events with the same [`crate::event::About::key`] come out of [`Queue::lease`] in the order they went in, as long
 //!   as none of them was put back. Others may overtake them.
 //! * A delivery that is not settled comes again after a restart. Leases do not expire while the process lives.
+//! * A process that never leases takes nothing from those that do.
 //! * At most [`Settings::in_hand_max`] deliveries of a lane are leased and unsettled at a time; `lease` waits.
 //!
 //! All methods may be called from many tasks at once. Giving up, collapsing events of one subject and dead letters are

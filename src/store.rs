@@ -96,8 +96,9 @@ pub trait Store: Send + Sync + 'static {
     async fn due_notices(&self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error>;
     /// Adds or renews what is owed outside a case (the brake, an unreadable policy). The same topic is owed once.
     async fn owe(&self, owed: Vec<Owed>) -> Result<(), Error>;
-    /// Marks that a post is about to leave: after a crash its outcome is unknown and must be looked up.
-    async fn notice_sending(&self, notice: &Notice, at: Timestamp) -> Result<(), Error>;
+    /// Marks that a post is about to leave: after a crash its outcome is unknown and must be looked up. `false`, and nothing
+    /// is marked, when somebody else has taken the notice since it was read.
+    async fn notice_sending(&self, notice: &Notice, at: Timestamp) -> Result<bool, Error>;
     /// Records that `version` was delivered as `handle` (the vendor's message id).
     async fn notice_sent(&self, notice: &Notice, version: u64, handle: Option<String>) -> Result<(), Error>;
     /// Puts the next try to `next_at`. `Outcome::Unknown` keeps the mark of [`Store::notice_sending`].

@@ -18,7 +18,8 @@
 //! Beyond the promises of [`super::Queue`]: [`RabbitMq::open`] returns at once whatever the broker does; an enqueue
 //! fails at once while there is no session and after 2.5 seconds in any case. After a lost session everything in hand
 //! comes again, so one event may be worked on twice at a time. Delayed events are not counted in the depths. A message
-//! held longer than the broker's consumer timeout (30 minutes by default) costs the session.
+//! held longer than the broker's consumer timeout (30 minutes by default) costs the session. Nothing is read before the
+//! first lease: a process that only enqueues would get every partition if it came first, and keep it from the workers.
 
 mod address;
 mod consumer;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -75,6 +77,8 @@ pub struct RabbitMq {
     publisher: Publisher,
     lanes: BTreeMap<Lane, LaneEnds>,
     current: consumer::Current,
+    /// Whether anybody has ever asked for a delivery.
+    leasing: watch::Sender<bool>,
     stop: Stop,
 }
 
@@ -127,6 +131,7 @@ impl RabbitMq {
         }
 
         let current = Arc::new(Mutex::new(None));
+        let (leasing, asked) = watch::channel(false);
         let task = consumer::Task {
             dialer: Dialer::new("lockstep consumes", addresses),
             names: names.clone(),
@@ -134,11 +139,12 @@ impl RabbitMq {
             prefetch: u16::try_from(prefetch).expect("clamped to 2000"),
             clock,
             current: current.clone(),
+            leasing: asked,
             serial: 0,
         };
         stop.tasks.spawn(task.run(stop.consuming.clone()));
         stop.tasks.close();
-        Ok(RabbitMq { names, publisher, lanes, current, stop })
+        Ok(RabbitMq { names, publisher, lanes, current, leasing, stop })
     }
 
     async fn count(&self) -> Result<BTreeMap<Lane, Depth>, Error> {
@@ -170,6 +176,9 @@ impl Queue for RabbitMq {
     }
 
     async fn lease(&self, lane: Lane) -> Result<Delivery, Error> {
+        if !*self.leasing.borrow() {
+            self.leasing.send_replace(true);
+        }
         self.lanes[&lane].shelf.lease().await
     }
 

@@ -229,9 +229,9 @@ impl Store for Sqlite {
         self.write(move |transaction| notices::owe(transaction, &owed)).await
     }
 
-    async fn notice_sending(&self, notice: &Notice, at: Timestamp) -> Result<(), Error> {
-        let key = notices::Key::of(notice);
-        self.write(move |transaction| notices::sending(transaction, &key, at)).await
+    async fn notice_sending(&self, notice: &Notice, at: Timestamp) -> Result<bool, Error> {
+        let notice = notice.clone();
+        self.write(move |transaction| notices::sending(transaction, &notice, at)).await
     }
 
     async fn notice_sent(&self, notice: &Notice, version: u64, handle: Option<String>) -> Result<(), Error> {

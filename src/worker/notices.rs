@@ -10,7 +10,8 @@
 //! * Where the vendor can neither update nor look ([`FollowUp::NewMessage`]), news is told by stage, and a message whose
 //!   outcome is unknown is sent again: twice is better than never.
 //!
-//! Runs once per store; topics are delivered side by side. It decides no wording and writes to nothing but the outbox.
+//! Topics are delivered side by side. Several processes may run it on one store: who marks a post as leaving first makes
+//! it. It decides no wording and writes to nothing but the outbox.
 
 mod deliver;
 mod pace;
@@ -157,7 +158,7 @@ impl Outbox {
                 self.resting.insert(report.topic, clock::after(at, SAME_MESSAGE_EVERY));
                 self.trouble_is_over();
             }
-            Ended::NothingToTell => {}
+            Ended::NothingToTell | Ended::InOtherHands => {}
             Ended::Throttled { call, until } => self.paces.throttled(call, until),
             Ended::Failed(error) => self.note_trouble(&error),
             Ended::StoreFailed(error) => {

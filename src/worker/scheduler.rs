@@ -21,11 +21,14 @@ use super::look::Looker;
 use super::{Deps, Settings};
 use crate::clock::{self, Timestamp};
 use crate::event::{Lane, TenantId};
+use crate::retry::BackOff;
 use crate::store::{self, Store};
 
 /// How long a lease lasts when its holder vanishes.
 const LEASE: Duration = Duration::from_secs(30);
 const LEASE_NAME: &str = "scheduler";
+/// How long a task waits after a failure: what was due stays due, also where the broker is only slow to be reached.
+const AGAIN: BackOff = BackOff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
 
 /// What is kept in order, and for whom.
 #[derive(Debug, Clone)]
@@ -56,10 +59,12 @@ impl Wish {
     }
 
     pub(super) async fn make(store: &dyn Store, wishes: &[Wish], now: Timestamp) -> Result<(), store::Error> {
-        for wish in wishes {
-            store.set_note(wish.note(), Some(now.to_string())).await?;
-        }
-        Ok(())
+        store.set_notes(wishes.iter().map(|wish| wish.note_of(now)).collect()).await
+    }
+
+    /// The note that makes the wish, for whoever writes others with it.
+    fn note_of(self, now: Timestamp) -> (String, Option<String>) {
+        (self.note().to_owned(), Some(now.to_string()))
     }
 
     /// When it was wished for last, if it is not granted yet.

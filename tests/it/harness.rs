@@ -22,8 +22,12 @@ use lockstep::store::sqlite::{self, Sqlite};
 use lockstep::store::{DeadLetter, Store, WhichCases};
 use lockstep_twin::{PersonId, Sender, Setup, Twin};
 
-/// Longer than anything a story waits for; reached only when something hangs.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than anything a story waits for, also where Lockstep waits ten seconds before it tries again and the machine is
+/// busy; reached only when something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Looks at the queue in a row that must find nothing: what is on its way from the broker, or was asked for in a lane that
+/// had been counted, is seen by the next one.
+const IDLE_LOOKS: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -40,7 +44,7 @@ pub struct Stage {
     /// Keeps the port of a Lockstep that Graph can reach.
     pub reserved: Option<tokio::net::TcpSocket>,
     /// What exists on the broker for this stage.
-    _scope: Option<broker::Scope>,
+    scope: Option<broker::Scope>,
     /// Dead letters that the story means to leave behind.
     pub dead_letters_expected: usize,
     /// Complaints of the twin that the story means to cause.
@@ -77,7 +81,7 @@ impl Stage {
             dir,
             running: None,
             reserved: None,
-            _scope: scope,
+            scope,
             dead_letters_expected,
             complaints_expected,
         })
@@ -98,10 +102,26 @@ impl Stage {
 
     pub async fn start_as(&mut self, roles: Roles) {
         assert!(self.running.is_none(), "Lockstep runs already");
-        let environment: Environment = self.env.clone().into_iter().collect();
-        let config = config::load(&environment, &roles).unwrap_or_else(|wrong| panic!("{wrong}"));
-        self.running = Some(app::start(config).await.unwrap());
+        self.running = Some(start(&self.env, roles).await);
         self.until_ready().await;
+    }
+
+    /// Starts two on the same store and broker at the same time; the second one is the story's to stop.
+    pub async fn start_two(&mut self) -> Running {
+        let beside = self.beside();
+        let ((), second) = tokio::join!(self.start(), start(&beside, Roles::all()));
+        second
+    }
+
+    /// Another one on the same store and broker.
+    pub async fn start_beside(&self, roles: Roles) -> Running {
+        start(&self.beside(), roles).await
+    }
+
+    fn beside(&self) -> BTreeMap<String, String> {
+        let mut env = self.env.clone();
+        env.insert("LOCKSTEP_LISTEN".into(), "127.0.0.1:0".into());
+        env
     }
 
     /// Waits until a load balancer would send requests: the listeners listen before the broker is reached.
@@ -167,6 +187,15 @@ impl Stage {
         .await
     }
 
+    /// Waits until the newest case of a person is in `state` and says that something is open, with these words.
+    pub async fn until_open(&self, person: PersonId, state: CaseState, words: &str) {
+        self.until(&format!("the case of {person} is {} and says {words:?}", state.word()), async || {
+            let case = self.cases_of(person).await.into_iter().next().filter(|case| case.state == state)?;
+            case.open.iter().any(|open| open.contains(words)).then_some(())
+        })
+        .await;
+    }
+
     /// Waits for a condition.
     pub async fn until<T>(&self, what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
         let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -203,14 +232,27 @@ impl Stage {
         self.store().dead_letters(100).await.unwrap()
     }
 
-    /// Waits until the queue is empty.
+    /// Waits until nothing is asked for any more, now or later.
     pub async fn until_idle(&self) {
         self.until("the queue is empty", async || {
-            let (status, depths) = self.admin(reqwest::Method::GET, "/queue", serde_json::Value::Null).await;
-            let lanes = depths.as_object().filter(|_| status == 200)?;
-            lanes.values().all(|lane| lane["events"] == 0).then_some(())
+            for _ in 0..IDLE_LOOKS {
+                self.is_idle().await.then_some(())?;
+            }
+            Some(())
         })
         .await;
+    }
+
+    async fn is_idle(&self) -> bool {
+        let (status, depths) = self.admin(reqwest::Method::GET, "/queue", serde_json::Value::Null).await;
+        let lanes = depths.as_object().filter(|_| status == 200);
+        let empty = lanes.is_some_and(|lanes| lanes.values().all(|lane| lane["events"] == 0));
+        // Lockstep does not know what the broker delays for it.
+        empty
+            && match &self.scope {
+                Some(scope) => scope.delayed().await == 0,
+                None => true,
+            }
     }
 
     /// Stops Lockstep and fails on anything left over.
@@ -252,6 +294,12 @@ impl Stage {
             eprintln!("{}", String::from_utf8_lossy(&record.entry));
         }
     }
+}
+
+async fn start(env: &BTreeMap<String, String>, roles: Roles) -> Running {
+    let environment: Environment = env.clone().into_iter().collect();
+    let config = config::load(&environment, &roles).unwrap_or_else(|wrong| panic!("{wrong}"));
+    app::start(config).await.unwrap()
 }
 
 /// With one subscriber in the process, `tracing` decides about a log line by the thread that reaches it first, for

@@ -15,6 +15,7 @@ mod operators;
 mod people;
 mod plans;
 mod policy;
+mod processes;
 mod reasons;
 mod release;
 mod slack;

@@ -1,4 +1,4 @@
-//! The consuming side: one task, one connection, and on it one channel and one consumer per queue.
+//! The consuming side: one task, one connection, and on it, once somebody leases, one channel and one consumer per queue.
 //!
 //! The broker lets only one process read a partition at a time. What comes goes to the lane's [`Shelf`]; what comes
 //! before its time, to the lane's [`Mover`]. A queue in trouble is subscribed to again and again by itself and leaves
@@ -15,6 +15,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer, ErrorKind, Event};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::dial::{self, Dialer};
@@ -51,6 +52,8 @@ pub(super) struct Task {
     pub(super) prefetch: u16,
     pub(super) clock: SharedClock,
     pub(super) current: Current,
+    /// Whether anybody leases: a partition that is read is kept from every other process.
+    pub(super) leasing: watch::Receiver<bool>,
     /// Counts subscriptions and arrivals.
     pub(super) serial: u64,
 }
@@ -134,7 +137,7 @@ impl Task {
         if std::mem::take(told) {
             tracing::info!("the broker hands out events again");
         }
-        let mut news = self.read_all(connection);
+        let mut news = SelectAll::new();
         let ended = self.listen(connection, &mut news, &mut events, stop).await;
         // Before the readers are dropped, which would cancel their consumers one by one.
         dial::hang_up(connection).await;
@@ -143,8 +146,8 @@ impl Task {
 
     async fn listen(
         &mut self,
-        connection: &Connection,
-        news: &mut (impl Stream<Item = Read> + Unpin),
+        connection: &Arc<Connection>,
+        news: &mut SelectAll<BoxStream<'static, Read>>,
         events: &mut (impl Stream<Item = Event> + Unpin),
         stop: &CancellationToken,
     ) -> Ended {
@@ -160,7 +163,8 @@ impl Task {
                     Some(_) => {}
                     None => return Ended::Lost("the connection is gone".into()),
                 },
-                next = news.next() => match next {
+                () = asked(&mut self.leasing), if news.is_empty() => *news = self.read_all(connection),
+                next = news.next(), if !news.is_empty() => match next {
                     Some((_, _, News::Over(reason))) => return Ended::Lost(reason),
                     Some((source, session, news)) => self.hear(&source, session, news),
                     None => return Ended::Lost("nothing is read any more".into()),
@@ -226,6 +230,14 @@ impl Task {
             Some(due) if due > self.clock.now() => ends.mover.arrived_early(item),
             _ => ends.shelf.put(item),
         }
+    }
+}
+
+/// Waits for the first lease.
+async fn asked(leasing: &mut watch::Receiver<bool>) {
+    if leasing.wait_for(|leasing| *leasing).await.is_err() {
+        // The queue was dropped, and nobody asks any more.
+        std::future::pending().await
     }
 }
 

@@ -50,11 +50,23 @@ pub(super) fn owe(transaction: &Transaction<'_>, owed: &[Owed]) -> Result<(), Er
     Ok(())
 }
 
-pub(super) fn sending(transaction: &Transaction<'_>, key: &Key, at: Timestamp) -> Result<(), Error> {
-    transaction
-        .prepare_cached("UPDATE notices SET sending_since = ?3 WHERE topic = ?1 AND channel = ?2")?
-        .execute(params![key.topic, key.channel, micros(at)])?;
-    Ok(())
+/// Of several processes that have read the same row, the first one takes it: what a post changes is as it was read.
+pub(super) fn sending(transaction: &Transaction<'_>, read: &Notice, at: Timestamp) -> Result<bool, Error> {
+    let key = Key::of(read);
+    let taken = transaction
+        .prepare_cached(
+            "UPDATE notices SET sending_since = ?3 WHERE topic = ?1 AND channel = ?2
+             AND sent_version = ?4 AND handle IS ?5 AND sending_since IS ?6",
+        )?
+        .execute(params![
+            key.topic,
+            key.channel,
+            micros(at),
+            read.sent_version,
+            read.handle,
+            read.sending_since.map(micros)
+        ])?;
+    Ok(taken > 0)
 }
 
 /// Keeps the handle when the vendor gave no new one, and the newest version when answers come in another order.

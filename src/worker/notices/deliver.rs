@@ -31,6 +31,8 @@ pub(super) enum Ended {
     },
     /// The newest state is one that this notifier does not tell apart from what was said.
     NothingToTell,
+    /// Another process has taken it since it was read.
+    InOtherHands,
     Throttled {
         call: Call,
         until: Timestamp,
@@ -126,7 +128,9 @@ async fn update(deps: &Deps, notice: &Notice, news: &News, handle: Handle) -> an
 
 async fn post(deps: &Deps, notice: &Notice, news: &News) -> anyhow::Result<Ended> {
     let leaving = deps.store.notice_sending(notice, deps.clock.now()).await;
-    leaving.context("that a message is about to leave cannot be written down")?;
+    if !leaving.context("that a message is about to leave cannot be written down")? {
+        return Ok(Ended::InOtherHands);
+    }
     let mut ended = deps.notifier.post(&news.message).await;
     if let Err(error @ Error::Unfit { .. }) = &ended {
         say_unfit(notice, error);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Job, Wish, pause};
+use super::{AGAIN, Job, Wish, pause};
 use crate::event::ObjectId;
 use crate::policy::Policy;
 use crate::worker::look::{Looker, Trouble, group};
@@ -15,11 +15,20 @@ const LOOK_EVERY: Duration = Duration::from_secs(300);
 const NOTE: &str = "catalogue.seen";
 
 pub(super) async fn run(job: Job) {
+    let mut failures = 0;
     while !job.shutdown.is_cancelled() {
-        if let Err(why) = turn(&job).await {
-            tracing::warn!("roles and organizations could not be compared: {why}");
-        }
-        pause(LOOK_EVERY, &job.shutdown).await;
+        let wait = match turn(&job).await {
+            Ok(()) => {
+                failures = 0;
+                LOOK_EVERY
+            }
+            Err(why) => {
+                failures += 1;
+                tracing::warn!("roles and organizations could not be compared: {why}");
+                AGAIN.delay(failures, fastrand::f64())
+            }
+        };
+        pause(wait, &job.shutdown).await;
     }
 }
 

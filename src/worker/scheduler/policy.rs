@@ -1,23 +1,24 @@
 //! A changed policy is followed: exactly the people whom the change concerns are looked at again, also when the change
 //! came while nobody ran.
 
-use super::{Job, Wish, pause};
+use super::{AGAIN, Job, Wish, pause};
 use crate::policy::affected::{Affected, PolicyPrint};
 use crate::worker::look::group;
 
 /// What the policy was when it was last followed.
 const NOTE: &str = "policy.followed";
-/// How long to wait after a failure.
-const AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub(super) async fn run(job: Job) {
     let mut policy = job.deps.policy.clone();
+    let mut failures = 0;
     while !job.shutdown.is_cancelled() {
         if let Err(why) = turn(&job).await {
             tracing::warn!("a changed policy could not be followed yet: {why}");
-            pause(AGAIN, &job.shutdown).await;
+            failures += 1;
+            pause(AGAIN.delay(failures, fastrand::f64()), &job.shutdown).await;
             continue;
         }
+        failures = 0;
         tokio::select! {
             () = job.shutdown.cancelled() => return,
             changed = policy.changed() => if changed.is_err() { return },

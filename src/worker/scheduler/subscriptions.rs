@@ -121,18 +121,14 @@ async fn turn(job: &Job, settings: &Settings, renew: Renew) -> bool {
             Done::Failed(why) => tracing::error!(resource = one.resource, "no subscription: {why}"),
         }
     }
-    if kept.iter().any(|one| one.done == Done::Made)
-        && let Err(error) = Wish::make(store, &[Wish::Sweep], now).await
-    {
-        tracing::warn!("a sweep could not be wished for: {error}");
-    }
     if let Err(error) = store.owe(pages(&job.deps.channels, &kept, now)).await {
         tracing::warn!("nobody could be told of a missing subscription: {error}");
     }
     !kept.iter().any(|one| matches!(one.done, Done::Later(_)))
 }
 
-/// Makes sure of both subscriptions. One that fails does not keep the other from being kept.
+/// Makes sure of both subscriptions, and wishes for a sweep after each that was made. One that fails does not keep the
+/// other from being kept.
 ///
 /// # Errors
 /// When they cannot be listed, or the store cannot be read or written.
@@ -148,8 +144,13 @@ pub async fn keep(
     for resource in RESOURCES {
         let now = clock.now();
         let one = Keeper { settings, now, resource, listed: &listed, renew }.keep(&mut made).await;
+        let mut notes = vec![made.note()?];
+        if one.done == Done::Made {
+            // In one transaction: a subscription that is known to be ours has had its gap swept, or will have.
+            notes.push(Wish::Sweep.note_of(now));
+        }
+        store.set_notes(notes).await?;
         kept.push(one);
-        made.write(store).await?;
     }
     Ok(kept)
 }
@@ -180,9 +181,8 @@ impl Made {
         self.0.remove(&id.to_string());
     }
 
-    async fn write(&self, store: &dyn Store) -> anyhow::Result<()> {
-        store.set_note(NOTE, Some(serde_json::to_string(self)?)).await?;
-        Ok(())
+    fn note(&self) -> anyhow::Result<(String, Option<String>)> {
+        Ok((NOTE.to_owned(), Some(serde_json::to_string(self)?)))
     }
 }
 

@@ -13,19 +13,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::due::swept;
-use super::{Job, Wish, pause};
+use super::{AGAIN, Job, Wish, pause};
 use crate::clock::{self, Timestamp};
 use crate::entra::{self, Change, DeltaFrom, DeltaRow, Link, Then, Tracked};
 use crate::event::{
     About, Event, EventId, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Source, Subject, SweepDepth,
 };
-use crate::retry::BackOff;
 use crate::worker::picture;
 
 /// How often the schedule is looked at, and so how late a wished-for sweep may start.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long to wait after a failure: what was due stays due, also where the broker is only slow to be reached.
-const AGAIN: BackOff = BackOff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
 /// Events that wait in the bulk lane before a sweep waits for them; they are on disk, not in memory, but not for ever.
 const BACKLOG_MAX: u64 = 20_000;
 /// Events of one enqueue: one durable write.

@@ -3,16 +3,23 @@
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
-use lapin::{Connection, ConnectionProperties};
+use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::sync::OnceCell;
 
 /// How long the broker may take to forget a stage; what it has not forgotten then harms nobody.
 const CLEAN_WITHIN: Duration = Duration::from_secs(20);
+
+/// The retry queues, by the seconds that they delay.
+const TIERS: [u32; 5] = [1, 4, 16, 64, 256];
 
 /// Queues and exchanges below `prefix`; deleted on drop.
 pub struct Scope {
     pub url: String,
     pub prefix: String,
+    /// To count with, made when it is first needed.
+    counting: OnceCell<(Connection, Channel)>,
 }
 
 impl Scope {
@@ -22,7 +29,26 @@ impl Scope {
             println!("skipped: LOCKSTEP_TEST_AMQP_URL names no RabbitMQ to tell this story on");
             return None;
         };
-        Some(Scope { url, prefix: format!("story{}", uuid::Uuid::new_v4().simple()) })
+        let prefix = format!("story{}", uuid::Uuid::new_v4().simple());
+        Some(Scope { url, prefix, counting: OnceCell::new() })
+    }
+
+    /// Events that wait in the retry queues.
+    pub async fn delayed(&self) -> u32 {
+        let connected = self.counting.get_or_init(|| async {
+            let connection = Connection::connect(&self.url, ConnectionProperties::default()).await.unwrap();
+            let channel = connection.create_channel().await.unwrap();
+            (connection, channel)
+        });
+        let (_, channel) = connected.await;
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
+        let mut delayed = 0;
+        for seconds in TIERS {
+            let name = format!("{}.retry.{seconds}s", self.prefix).into();
+            let queue = channel.queue_declare(name, passive, FieldTable::default()).await.unwrap();
+            delayed += queue.message_count();
+        }
+        delayed
     }
 }
 
@@ -44,7 +70,7 @@ async fn clean(url: String, prefix: String) {
     let Ok(channel) = connection.create_channel().await else { return };
     let lanes =
         ["contain", "sync", "bulk"].iter().flat_map(|lane| (0..8).map(move |n| format!("{lane}.{n}")));
-    let tiers = [1, 4, 16, 64, 256].iter().map(|seconds| format!("retry.{seconds}s"));
+    let tiers = TIERS.iter().map(|seconds| format!("retry.{seconds}s"));
     for queue in lanes.chain(tiers).chain(["dead".to_owned()]) {
         let name = format!("{prefix}.{queue}").into();
         let _ = channel.queue_delete(name, QueueDeleteOptions::default()).await;

@@ -147,6 +147,21 @@ async fn whatever_slack_does_each_case_is_one_message_in_its_last_state() {
     desk.assert_no_complaints();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_outboxes_of_one_store_tell_each_case_once() {
+    let desk = Desk::bot().await;
+    for n in 0..30 {
+        desk.save(&requested(n, desk.clock.now())).await;
+    }
+    let running = [desk.start(), desk.start()];
+    desk.until_all_told().await;
+    assert_eq!(desk.messages().len(), 30);
+    for outbox in running {
+        outbox.stop().await;
+    }
+    desk.assert_no_complaints();
+}
+
 #[tokio::test]
 async fn killed_before_the_post_it_posts() {
     let desk = Desk::bot().await;

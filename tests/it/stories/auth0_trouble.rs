@@ -141,8 +141,7 @@ crate::stories! {
             assert!(seconds == 20 || asked - before <= 8 * 10, "{before}, then {asked} in {seconds} s");
         }
         for (person, _) in &people {
-            let open = stage.until_case(*person, CaseState::Requested).await.open;
-            assert!(open.iter().any(|open| open.contains("503")), "{open:?}");
+            stage.until_open(*person, CaseState::Requested, "503").await;
         }
         stage.twin.faults().lift(failing);
         for (person, account) in &people {
@@ -161,8 +160,7 @@ crate::stories! {
             .map(|writes| stage.twin.faults().inject(writes, Fault::Status(502), Times::Forever));
         stage.alert(anna, "high").await;
         stage.until_failed(Vendor::Auth0, 20).await;
-        let told = stage.until_case(anna, CaseState::Requested).await;
-        assert!(told.open.iter().any(|open| open.contains("502")), "{:?}", told.open);
+        stage.until_open(anna, CaseState::Requested, "502").await;
         for fault in failing {
             stage.twin.faults().lift(fault);
         }
@@ -190,8 +188,7 @@ crate::stories! {
         let (anna, account) = stage.at_risk("Anna Berg", "high");
         stage.twin.faults().down(Vendor::Auth0);
         stage.alert(anna, "high").await;
-        let case = stage.until_case(anna, CaseState::Requested).await;
-        assert!(case.open[0].contains("could not be"), "{:?}", case.open);
+        stage.until_open(anna, CaseState::Requested, "could not be").await;
         stage.until_told("Still open").await;
         stage.twin.faults().up(Vendor::Auth0);
         stage.until_case(anna, CaseState::Verified).await;
@@ -227,8 +224,7 @@ crate::stories! {
         stage.twin.world().sign_in(&account);
         stage.twin.world().raise_risk(anna, "high", "anonymizedIPAddress");
         stage.alert(anna, "high").await;
-        let case = stage.until_case(anna, CaseState::Accepted).await;
-        assert!(case.open[0].contains("could not be searched for"), "{:?}", case.open);
+        stage.until_open(anna, CaseState::Accepted, "could not be searched for").await;
         assert!(stage.is_locked_out(&account));
         stage.twin.faults().lift(failing);
         stage.until_case(anna, CaseState::Verified).await;
@@ -243,7 +239,9 @@ crate::stories! {
         stage.twin.world().revoke_auth0_scope("update:users_app_metadata");
         stage.alert(anna, "high").await;
         stage.until_told("needs a person").await;
-        let letter = stage.dead_letters().await.remove(0);
+        let letter = stage.until("the dead letter is written", async || {
+            stage.dead_letters().await.into_iter().next()
+        }).await;
         assert!(letter.reason.contains("update:users"), "{}", letter.reason);
         assert_eq!(stage.requests(Vendor::Auth0, REVOKE)[0].status, 202, "sessions end without the block");
         stage.twin.world().grant_auth0_scope("update:users");

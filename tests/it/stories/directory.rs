@@ -3,13 +3,16 @@
 
 use std::collections::BTreeSet;
 
+use lockstep::clock::{Clock, SystemClock};
 use lockstep::snapshot::sync::Remembered;
-use lockstep_twin::{AccountId, Entry, GroupId, Hire, PersonId, Vendor, World};
+use lockstep_twin::{AccountId, Entry, FaultId, GroupId, Hire, PersonId, Vendor, World};
 use serde_json::Value;
 
 use crate::command::program::{Place, Ran};
 use crate::harness::{PATIENCE, Stage};
 
+/// Whoever writes this note wishes for a sweep; it is gone when one that began afterwards has ended.
+const SWEEP_WISHED: &str = "wish.sweep";
 /// A sweep a second; a story that needs none leaves it out.
 pub const SWEEPING: &str = "[sweep]\nevery_seconds = 1\n";
 
@@ -60,15 +63,27 @@ impl Stage {
 
     /// Waits until a sweep that began after this call has ended, and what it asked for is done.
     pub async fn until_swept_anew(&self) {
-        let before = self.delta_rounds();
-        self.until("another sweep has ended", async || (self.delta_rounds() >= before + 2).then_some(()))
-            .await;
+        let store = self.store();
+        store.set_note(SWEEP_WISHED, Some(SystemClock.now().to_string())).await.unwrap();
+        self.until("a sweep has ended", async || {
+            store.note(SWEEP_WISHED).await.unwrap().is_none().then_some(())
+        })
+        .await;
         self.until_idle().await;
     }
 
-    fn delta_rounds(&self) -> usize {
-        let asked = self.requests(Vendor::Graph, "GET /v1.0/users/delta");
-        asked.iter().filter(|entry| entry.status == 200).count()
+    /// Waits until the names of the policy have been compared with what Auth0 has: from then on it is noticed when one of
+    /// them is made, or made anew.
+    pub async fn until_catalogue_seen(&self) {
+        self.until("the catalogue was seen", async || {
+            self.store().note("catalogue.seen").await.unwrap().map(drop)
+        })
+        .await;
+    }
+
+    /// Waits until an injected fault has struck as often as it was told to.
+    pub async fn until_struck(&self, fault: FaultId) {
+        self.until("the fault has struck", async || self.twin.faults().is_spent(fault).then_some(())).await;
     }
 
     pub async fn until_world(&self, what: &str, wanted: impl Fn(&World) -> bool) {
@@ -117,6 +132,14 @@ impl Stage {
             findings.into_iter().find(|finding| finding.contains(words))
         })
         .await
+    }
+
+    /// Waits until a look has found nothing that a person should know.
+    pub async fn until_nothing_is_found(&self, person: PersonId) {
+        self.until(&format!("nothing is found about {person}"), async || {
+            self.remembered(person).await.is_some_and(|known| known.findings.is_empty()).then_some(())
+        })
+        .await;
     }
 
     /// Everything that the vendors were asked since `clear`, logins and Slack excepted.

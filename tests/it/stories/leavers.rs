@@ -64,7 +64,7 @@ crate::stories! {
         stage.until_case(ada, CaseState::Released).await;
         stage.until_told_and_done().await;
         stage.until_swept_anew().await;
-        assert!(stage.remembered(ada).await.is_none());
+        stage.until("nothing is remembered", async || stage.remembered(ada).await.is_none().then_some(())).await;
         assert_eq!(stage.cases_of(ada).await.len(), 1);
         let writes = stage.twin.world().writes_to(&account);
         assert_eq!(writes.get(&Write::Deleted), Some(&1), "{writes:?}");
@@ -146,9 +146,11 @@ crate::stories! {
         stage.until_told_and_done().await;
         let delta = lockstep_twin::Match::vendor(Vendor::Graph).route("/users/delta");
         let expiry = lockstep_twin::Fault::ExpireDelta(lockstep_twin::DeltaExpiry::SyncStateNotFound);
-        stage.twin.faults().inject(delta.clone(), expiry, lockstep_twin::Times::N(1));
+        let expired = stage.twin.faults().inject(delta.clone(), expiry, lockstep_twin::Times::N(1));
         let short = lockstep_twin::Fault::Page(lockstep_twin::PageFault::Missing);
-        stage.twin.faults().inject(delta, short, lockstep_twin::Times::N(1));
+        let empty = stage.twin.faults().inject(delta, short, lockstep_twin::Times::N(1));
+        stage.until_struck(expired).await;
+        stage.until_struck(empty).await;
         stage.until_swept_anew().await;
         stage.until_swept_anew().await;
         assert!(!stage.is_blocked(&account) && stage.cases_of(ada).await.is_empty());

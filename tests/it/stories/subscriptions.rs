@@ -11,12 +11,24 @@ use super::directory::attribute;
 use crate::harness::Stage;
 
 const CREATE: &str = "POST /v1.0/subscriptions";
+const LIST: &str = "GET /v1.0/subscriptions";
 const RENEW: &str = "PATCH /v1.0/subscriptions/{id}";
 
 fn id_of(stage: &Stage, resource: &str) -> String {
     let world = stage.twin.world();
     let found = world.subscriptions().find(|one| one.resource.trim_matches('/') == resource);
     found.unwrap_or_else(|| panic!("no subscription to {resource}")).id.clone()
+}
+
+impl Stage {
+    /// Waits until Lockstep has written down that it made the subscription, which is after Graph has it.
+    async fn until_known_as_ours(&self, resource: &str) {
+        self.until(&format!("the subscription to {resource} is known as ours"), async || {
+            let made = self.store().note("subscriptions.made").await.unwrap()?;
+            made.contains(&id_of(self, resource)).then_some(())
+        })
+        .await;
+    }
 }
 
 crate::stories! {
@@ -32,8 +44,12 @@ crate::stories! {
             }
         }
         stage.stop().await;
+        let listed = stage.requests(Vendor::Graph, LIST).len();
         stage.start().await;
-        stage.until_idle().await;
+        stage.until("they are looked at again", async || {
+            (stage.requests(Vendor::Graph, LIST).len() > listed).then_some(())
+        }).await;
+        stage.until_swept_anew().await;
         assert_eq!(stage.requests(Vendor::Graph, CREATE).len(), 2, "they still stand after a restart");
         let listed = stage.run(&["subscriptions", "list", "--json"]);
         let listed = listed.json();
@@ -123,6 +139,7 @@ crate::stories! {
         assert_eq!(stage.twin.world().subscriptions().count(), 0);
         stage.start().await;
         stage.until_subscribed().await;
+        stage.until_known_as_ours("groups").await;
         let ran = stage.run(&["subscriptions", "ensure", "--json"]);
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.json().as_array().unwrap().iter().all(|one| one["done"] == "stands"), "{ran:?}");

@@ -223,6 +223,12 @@ impl Faults {
         self.recount(&state);
     }
 
+    /// Whether an injected fault has struck as often as it was told to, or was lifted.
+    pub fn is_spent(&self, id: FaultId) -> bool {
+        let state = self.lock();
+        !state.injected.iter().any(|fault| fault.id == id) && !state.awaited.iter().any(|one| one.id == id)
+    }
+
     /// Lifts every fault and brings every vendor up.
     pub fn clear(&self) {
         let mut state = self.lock();
@@ -359,11 +365,13 @@ mod tests {
     fn a_fault_strikes_as_often_as_it_was_told_and_only_what_it_matches() {
         let faults = Faults::default();
         let wanted = Match::vendor(Vendor::Auth0).method("PATCH").route("/users/");
-        faults.inject(wanted, Fault::Status(500), Times::N(2));
+        let id = faults.inject(wanted, Fault::Status(500), Times::N(2));
         let get = Request { method: "GET", ..patch() };
         assert!(faults.take(&get).instead.is_none());
         assert_eq!(faults.take(&patch()).instead, Some(Fault::Status(500)));
+        assert!(!faults.is_spent(id));
         assert_eq!(faults.take(&patch()).instead, Some(Fault::Status(500)));
+        assert!(faults.is_spent(id));
         assert!(faults.take(&patch()).instead.is_none());
     }
 

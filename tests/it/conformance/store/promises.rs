@@ -236,11 +236,13 @@ pub(super) async fn a_notice_is_due_until_its_version_was_sent(bench: &Bench) {
     };
     assert_eq!(notice, wanted);
 
-    store.notice_sending(&notice, later(1)).await.unwrap();
+    assert!(store.notice_sending(&notice, later(1)).await.unwrap());
+    assert!(!store.notice_sending(&notice, later(1)).await.unwrap(), "who has read the same comes too late");
     drop(store);
     let store = bench.open().await;
     let unknown = due(&*store, later(1)).await;
     assert_eq!(unknown, [Notice { sending_since: Some(later(1)), ..wanted }], "a crash is seen afterwards");
+    assert!(store.notice_sending(&unknown[0], later(2)).await.unwrap(), "whoever has seen it may go on");
 
     store.notice_sent(&notice, 1, Some("C1/17.5".into())).await.unwrap();
     assert_eq!(due(&*store, Timestamp::MAX).await, []);

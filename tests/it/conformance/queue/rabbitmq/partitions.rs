@@ -86,6 +86,24 @@ async fn two_processes_never_read_the_same_subject_and_one_takes_over_from_the_o
     within("the readers to end", readers.join_all()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_never_leases_keeps_nothing_from_one_that_does() {
+    const EVENTS: u128 = 600;
+    let Some(scope) = Scope::shared() else { return };
+    let door = open(&scope, 256).await;
+    for lane in Lane::ALL {
+        let events: Vec<_> = (0..EVENTS).map(|serial| event(lane, serial, serial)).collect();
+        door.enqueue(&events).await.unwrap();
+        assert_eq!(u128::from(door.depths().await.unwrap()[&lane].events), EVENTS, "{lane}");
+    }
+    let worker = open(&scope, 256).await;
+    for lane in Lane::ALL {
+        let mut came = ids(&drain(&worker, lane, usize::try_from(EVENTS).unwrap()).await);
+        came.sort_unstable();
+        assert_eq!(came, (0..EVENTS).collect::<Vec<_>>(), "{lane}");
+    }
+}
+
 /// What a program that knew two lanes has left on the broker.
 async fn forget_the_third_lane(scope: &Scope) {
     let (connection, channel) = scope.channel().await;
