@@ -361,6 +361,11 @@ impl Case {
         self.every_cause().iter().any(|cause| cause.reason == Reason::Deleted)
     }
 
+    /// Whether the case keeps somebody from signing in, or is about to: what the contain brake counts.
+    pub fn is_blocking(&self) -> bool {
+        self.response == Response::Contain && self.restraint.is_none()
+    }
+
     /// Every reason of the case. A case of a former program has the one that it was opened for.
     pub fn every_cause(&self) -> Vec<Cause> {
         if !self.causes.is_empty() {

@@ -5,7 +5,7 @@
 
 pub mod logging;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::clock::{self, Timestamp};
 
 /// From a millisecond (an idle reaction) to ten minutes (Auth0 was down).
 const CONTAINMENT_BUCKETS: [f64; 14] =
@@ -91,6 +93,8 @@ pub struct Metrics {
     unverified_containments: Gauge,
     brake_held: Gauge,
     policy_refused: Gauge,
+    audit_lag_seconds: FloatGauge,
+    audit_waits_since: Mutex<Option<Timestamp>>,
 }
 
 impl Metrics {
@@ -108,6 +112,8 @@ impl Metrics {
             unverified_containments: Gauge::default(),
             brake_held: Gauge::default(),
             policy_refused: Gauge::default(),
+            audit_lag_seconds: FloatGauge::default(),
+            audit_waits_since: Mutex::default(),
             registry: Registry::default(),
         };
         let m = &metrics;
@@ -145,6 +151,11 @@ impl Metrics {
             "policy_refused",
             "1 while the policy file has mistakes and an older policy holds",
             m.policy_refused.clone(),
+        );
+        registry.register(
+            "audit_lag_seconds",
+            "How long the oldest containment has waited to be put on record",
+            m.audit_lag_seconds.clone(),
         );
         Arc::new(Metrics { registry, ..metrics })
     }
@@ -199,6 +210,17 @@ impl Metrics {
         self.policy_refused.set(i64::from(refused));
     }
 
+    /// Since when the oldest containment waits to be put on record; `None` when every one is.
+    pub fn audit_waits_since(&self, oldest: Option<Timestamp>) {
+        *self.audit_waits_since.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
+    }
+
+    /// Brings the audit's lag up to date, before it is shown.
+    pub fn measure_audit_lag(&self, now: Timestamp) {
+        let since = *self.audit_waits_since.lock().unwrap_or_else(PoisonError::into_inner);
+        self.audit_lag_seconds.set(since.map_or(0.0, |since| clock::elapsed(since, now).as_secs_f64()));
+    }
+
     pub fn brake_held(&self, held: u32) {
         self.brake_held.set(i64::from(held));
     }
@@ -221,6 +243,9 @@ mod tests {
         metrics.dead_letters("sync", 1);
         metrics.vendor_request("auth0", "user.patch", Some(200));
         metrics.vendor_budget("auth0", "contain", 0.9);
+        metrics.audit_waits_since(Some(Timestamp::UNIX_EPOCH));
+        metrics
+            .measure_audit_lag(clock::after(Timestamp::UNIX_EPOCH, std::time::Duration::from_millis(1500)));
         let text = metrics.render();
         for line in [
             "lockstep_containment_seconds_count{hop=\"total\"} 1",
@@ -230,6 +255,7 @@ mod tests {
             "lockstep_dead_letters{lane=\"sync\"} 1",
             "lockstep_vendor_requests_total{vendor=\"auth0\",operation=\"user.patch\",status=\"200\"} 1",
             "lockstep_vendor_budget_remaining_ratio{vendor=\"auth0\",class=\"contain\"} 0.9",
+            "lockstep_audit_lag_seconds 1.5",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

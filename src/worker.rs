@@ -11,7 +11,8 @@
 //!   time. So a kill at any instruction leads to another look, and another look is harmless.
 //! * Trouble with a vendor costs no attempts: the lane pauses. Trouble with an event does: past
 //!   [`Settings::attempts_max`] it becomes a dead letter with the reason.
-//! * If the store cannot be written, containment goes on, and the delivery comes again until it is on record.
+//! * If the store cannot be written, containment goes on; what was done is kept (`unwritten`) until the store takes it,
+//!   and the delivery comes again until then. Releases and the other lanes wait.
 
 mod brake;
 mod dead;
@@ -24,6 +25,7 @@ pub mod preview;
 mod record;
 pub mod scheduler;
 mod turns;
+mod unwritten;
 
 pub use picture::names;
 
@@ -70,10 +72,13 @@ pub struct Deps {
 /// Works every lane until `shutdown`, then finishes what is in hand.
 pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) {
     let turns = turns::Turns::default();
-    let work = |lane| {
-        let looker = look::Looker::new(&deps, &settings, lane, turns.clone());
-        lane::Dispatcher::new(lane, looker, &settings).run(shutdown.clone())
-    };
-    let lanes = (work(Lane::Contain), work(Lane::Sync), work(Lane::Bulk));
-    tokio::join!(lanes.0, lanes.1, lanes.2, brake::watch(deps.clone(), shutdown.clone()));
+    let looker = |lane| look::Looker::new(&deps, &settings, lane, turns.clone());
+    let work =
+        |looker: look::Looker| lane::Dispatcher::new(looker.lane, looker, &settings).run(shutdown.clone());
+    let contain = looker(Lane::Contain);
+    let unwritten = contain.unwritten.clone();
+    let lanes = (work(contain), work(looker(Lane::Sync)), work(looker(Lane::Bulk)));
+    let brake = brake::watch(deps.clone(), unwritten.clone(), shutdown.clone());
+    let write_down = unwritten::write_down(deps.clone(), unwritten, shutdown.clone());
+    tokio::join!(lanes.0, lanes.1, lanes.2, brake, write_down);
 }

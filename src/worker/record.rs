@@ -10,7 +10,7 @@ use crate::clock::{self, Timestamp};
 use crate::event::{EventKind, Subject};
 use crate::plan::{Next, Plan};
 use crate::policy::Policy;
-use crate::snapshot::{Blocked, Snapshot};
+use crate::snapshot::{Account, Blocked, Snapshot};
 use crate::store::{Owed, Topic};
 use crate::telemetry::{Hop, Metrics};
 
@@ -23,12 +23,17 @@ pub(super) fn decided(plan: &Plan, snapshot: &Snapshot, stored: Option<&Case>, n
         return Vec::new();
     }
     let held = plan.held.iter().map(|why| entry(case, now, "plan.held", why.clone()));
+    let found = snapshot.accounts.values().filter(|account| stored.is_none() && is_stamped_by(account, case));
+    let found = found.map(|account| Entry {
+        account: Some(account.id.clone()),
+        ..entry(case, now, "action.found", "Found done by this case; how is not on record".into())
+    });
     let actions = plan.actions.iter().map(|action| Entry {
         account: Some(action.account().clone()),
         before: before(snapshot, action),
         ..entry(case, now, "plan.decided", action.sentence())
     });
-    held.chain(actions).collect()
+    held.chain(found).chain(actions).collect()
 }
 
 /// How each action ended.
@@ -171,6 +176,11 @@ fn actor(case: &Case) -> Actor {
         (Reason::Operator { by, .. }, CaseState::Requested) => Actor::Operator(by.clone()),
         _ => Actor::Lockstep,
     }
+}
+
+/// A new case that is in Auth0 already: an earlier life contained, and ended before the store could be written.
+fn is_stamped_by(account: &Account, case: &Case) -> bool {
+    account.blocked == Blocked::Yes && account.stamp.as_ref().is_some_and(|stamp| stamp.case == case.id)
 }
 
 fn before(snapshot: &Snapshot, action: &Action) -> Option<String> {

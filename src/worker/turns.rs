@@ -1,4 +1,5 @@
-//! One look at a person at a time, also across the sync and bulk lanes. Lockouts do not take turns: they never wait.
+//! One look at a person at a time, also across the sync and bulk lanes. Lockouts take no turn in these: they never wait
+//! for what keeps in step.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,14 @@ impl Turns {
         let turn = self.map().entry(subject).or_default().clone();
         let guard = Some(turn.lock_owned().await);
         Turn { turns: self.clone(), subject, guard }
+    }
+
+    /// The turn, when nobody has it or waits for it.
+    pub(super) fn try_take(&self, subject: Subject) -> Option<Turn> {
+        let mut map = self.map();
+        let guard = map.entry(subject).or_default().clone().try_lock_owned().ok();
+        drop(map);
+        guard.map(|guard| Turn { turns: self.clone(), subject, guard: Some(guard) })
     }
 
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Subject, Arc<tokio::sync::Mutex<()>>>> {
@@ -61,8 +70,10 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert!(!second.is_finished());
+        assert!(turns.try_take(subject).is_none());
         drop(first);
         second.await.unwrap();
+        assert!(turns.try_take(subject).is_some());
         assert!(turns.map().is_empty());
     }
 }

@@ -5,6 +5,7 @@ mod containment;
 mod directory;
 mod explain;
 mod full_disk;
+mod full_store;
 mod graph_trouble;
 mod histories;
 mod joiners;

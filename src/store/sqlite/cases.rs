@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Transaction, params};
 
-use crate::case::{Case, CaseId, CaseState, Response, Restraint};
+use crate::case::{Case, CaseId, CaseState};
 use crate::clock::Timestamp;
 use crate::event::Subject;
 use crate::store::{Error, WhichCases};
@@ -75,7 +75,7 @@ pub(super) fn put(transaction: &Transaction<'_>, case: &Case) -> Result<(), Erro
         case.subject.to_string(),
         case.state.word(),
         case.state.is_open(),
-        blocks(case),
+        case.is_blocking(),
         // An escalated case blocks since then: the brake counts by this column, and the newest come first by it.
         micros(case.escalated_at.unwrap_or(case.opened_at)),
         serde_json::to_string(case).map_err(|error| Error::Unreadable(error.to_string()))?,
@@ -88,15 +88,6 @@ pub(super) fn put(transaction: &Transaction<'_>, case: &Case) -> Result<(), Erro
         }
         other => Ok(other.map(drop)?),
     }
-}
-
-/// Whether the case keeps somebody from signing in, or is about to: what the contain brake counts.
-fn blocks(case: &Case) -> bool {
-    let restrained = match case.restraint {
-        Some(Restraint::ObserveMode | Restraint::Protected | Restraint::ContainBrake) => true,
-        None => false,
-    };
-    case.response == Response::Contain && !restrained
 }
 
 fn many(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<Case>, Error> {

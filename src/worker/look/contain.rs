@@ -1,13 +1,14 @@
 //! The contain lane's look: rounds of observe, plan, check, save, apply, until the plan has nothing left.
 //!
 //! The round after a write is the read-back. The case and the decision are saved before anything is applied; how each
-//! action ended is saved with the next round. If the store cannot be written, containment goes on, and the event comes
-//! again until it is on record.
+//! action ended is saved with the next round. If the store cannot be written, containment goes on, and what was done is
+//! kept until it can; the events are not settled before. A release waits for the store.
 
 use std::time::Duration;
 
 use super::super::observe::{Heard, Observed, observe};
 use super::super::record;
+use super::super::unwritten::{Ledger, Room};
 use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
 use crate::action::{Action, Outcome};
 use crate::apply::{self, Applied};
@@ -20,7 +21,7 @@ use crate::plan::{self, Next, Plan};
 use crate::policy::Policy;
 use crate::retry::WhatNow;
 use crate::snapshot::{Directory, Snapshot};
-use crate::store::{self, SaveCase};
+use crate::store;
 
 /// Rounds of one look. Three are usual (decide, read back, done); each refusal by the tenant's plan adds one.
 const ROUNDS_MAX: u32 = 8;
@@ -28,10 +29,15 @@ const ROUNDS_MAX: u32 = 8;
 const IN_DOUBT_MAX: u32 = 1;
 /// Somebody else changed the case first: look again at once.
 const CONFLICT: Duration = Duration::from_millis(50);
+/// How soon an event comes again that is answered but for the record, and one of whom nothing could be kept: that one is
+/// contained anew each time.
+const RECORD_AGAIN: Duration = Duration::from_secs(5);
+const RECORD_AGAIN_WITHOUT_ROOM: Duration = Duration::from_secs(60);
 /// Asks of one look that are weighed; further ones only repeat them.
 const ASKS_MAX: usize = 16;
 
 pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
+    let _turn = looker.unwritten.turn(subject).await;
     match Rounds::begin(looker, subject, asks).await {
         Ok(Some(rounds)) => rounds.run().await,
         // Perhaps the look that answered them could not hand the person back any more.
@@ -40,17 +46,13 @@ pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) ->
     }
 }
 
-/// A case on its way through the rounds: as it is stored, as it should be, and what is not written down yet.
+/// A case on its way through the rounds.
 struct Rounds<'a> {
     looker: &'a Looker,
     subject: Subject,
     asks: Vec<Event>,
-    stored: Option<Case>,
-    case: Option<Case>,
+    ledger: Ledger,
     heard: Heard,
-    unwritten: Vec<Entry>,
-    /// Why the store could not be written.
-    unrecorded: Option<Trouble>,
     /// Rounds of this look after which nobody knows whether a write arrived.
     in_doubt: u32,
 }
@@ -73,47 +75,75 @@ impl<'a> Rounds<'a> {
         if asks.is_empty() {
             return Ok(None);
         }
-        let stored = looker.deps.store.open_case(subject).await?;
-        let case = stored.clone();
+        let ledger = looker.unwritten.ledger(&looker.deps, subject).await?;
         let heard = looker.read_backs.take(subject, &asks);
-        Ok(Some(Rounds {
-            looker,
-            subject,
-            asks,
-            stored,
-            case,
-            heard,
-            unwritten: Vec::new(),
-            unrecorded: None,
-            in_doubt: 0,
-        }))
+        Ok(Some(Rounds { looker, subject, asks, ledger, heard, in_doubt: 0 }))
     }
 
     async fn run(mut self) -> Verdict {
+        if self.ledger.has_answered(&self.asks) {
+            return self.unrecorded(RECORD_AGAIN);
+        }
         for _ in 0..ROUNDS_MAX {
             match self.round().await {
                 Ok(Round::ReadBack) => {}
-                Ok(Round::Ended(verdict)) | Err(verdict) => return self.remember(verdict),
+                Ok(Round::Ended(verdict)) | Err(verdict) => return self.end(verdict),
             }
         }
         let why = format!("not settled after {ROUNDS_MAX} rounds");
-        self.looker.later(&Trouble { why, now: WhatNow::BackOff, scope: Scope::Person })
+        let verdict = self.looker.later(&Trouble { why, now: WhatNow::BackOff, scope: Scope::Person });
+        self.end(verdict)
+    }
+
+    /// Nothing is settled before it is on record.
+    fn end(mut self, verdict: Verdict) -> Verdict {
+        self.remember(&verdict);
+        let metrics = &self.looker.deps.metrics;
+        if self.ledger.is_written() {
+            self.looker.unwritten.forget(self.subject, metrics);
+            return verdict;
+        }
+        match verdict {
+            Verdict::Done => self.ledger.answer(&self.asks),
+            Verdict::Later { .. } | Verdict::Dead { .. } => self.ledger.answer_nothing(),
+        }
+        match (self.keep(), verdict) {
+            (_, later @ Verdict::Later { .. }) => later,
+            (Room::Found, Verdict::Done | Verdict::Dead { .. }) => self.unrecorded(RECORD_AGAIN),
+            (Room::None, Verdict::Done | Verdict::Dead { .. }) => self.unrecorded(RECORD_AGAIN_WITHOUT_ROOM),
+        }
+    }
+
+    fn keep(&self) -> Room {
+        let Looker { deps, unwritten, .. } = self.looker;
+        unwritten.keep(self.subject, self.ledger.clone(), &deps.metrics, deps.clock.now())
+    }
+
+    /// The store could not be written. The lane does not pause: others must be locked out meanwhile.
+    fn unrecorded(&self, again: Duration) -> Verdict {
+        Verdict::Later {
+            at: clock::after(self.looker.deps.clock.now(), again),
+            counted: Counted::No,
+            why: "the store cannot be written".into(),
+            pause_until: None,
+        }
     }
 
     /// Every write was accepted and only Auth0 can tell more: when these events come back, Entra is not asked again.
-    fn remember(self, verdict: Verdict) -> Verdict {
-        let waits = self.case.as_ref().is_some_and(|case| case.state == CaseState::Accepted);
+    fn remember(&mut self, verdict: &Verdict) {
+        let waits = self.ledger.case.as_ref().is_some_and(|case| case.state == CaseState::Accepted);
         if waits && matches!(verdict, Verdict::Later { .. }) {
-            self.looker.read_backs.keep(self.subject, &self.asks, self.heard);
+            let heard = std::mem::take(&mut self.heard);
+            self.looker.read_backs.keep(self.subject, &self.asks, heard);
         }
-        verdict
     }
 
     async fn round(&mut self) -> Result<Round, Verdict> {
         let policy = self.looker.deps.policy.borrow().clone();
         let means = self.looker.means();
         let observed =
-            observe(self.looker, self.subject, &self.asks, self.case.as_ref(), means, &mut self.heard).await;
+            observe(self.looker, self.subject, &self.asks, self.ledger.case.as_ref(), means, &mut self.heard)
+                .await;
         let Observed { snapshot, auth0, graph } = observed.map_err(|error| self.store_trouble(&error))?;
         let is_gone = matches!(snapshot.directory, Directory::SoftDeleted(_) | Directory::Missing);
         let (plan, checked) = self.plan_and_save(snapshot, &policy).await?;
@@ -125,7 +155,7 @@ impl<'a> Rounds<'a> {
         };
         if applied.is_empty() {
             let verdict = self.nothing_applied(&plan, auth0, graph);
-            let is_handed_back = self.case.as_ref().is_some_and(|case| hands_back(case, is_gone));
+            let is_handed_back = self.ledger.case.as_ref().is_some_and(|case| hands_back(case, is_gone));
             return Ok(Round::Ended(match verdict {
                 Verdict::Done if is_handed_back => keep_in_step_again(self.looker, self.subject).await,
                 other => other,
@@ -160,7 +190,7 @@ impl<'a> Rounds<'a> {
         })?;
         match &plan.case {
             Some(case) => {
-                let decided = record::decided(&plan, &snapshot, self.stored.as_ref(), now);
+                let decided = record::decided(&plan, &snapshot, self.ledger.case.as_ref(), now);
                 let links = snapshot.accounts.keys().cloned().collect();
                 self.save(case.clone(), decided, links, policy, now).await?;
             }
@@ -174,7 +204,8 @@ impl<'a> Rounds<'a> {
         let brake = policy.contain.brake;
         let since = now.checked_sub(brake.window()).unwrap_or(Timestamp::MIN);
         let counted = self.looker.deps.store.blocking_cases_since(since, self.subject).await;
-        counted.map_err(|error| self.store_trouble(&error))
+        let counted = counted.map_err(|error| self.store_trouble(&error))?;
+        Ok(counted.saturating_add(self.looker.unwritten.blocking_since(since, self.subject)))
     }
 
     async fn record_left_alone(
@@ -187,57 +218,55 @@ impl<'a> Rounds<'a> {
         if entries.is_empty() {
             return Ok(());
         }
-        self.looker.deps.store.record(entries).await.map_err(|error| self.store_trouble(&error))
+        self.looker.deps.store.record(entries).await.map_err(|error| self.not_saved(&error))
     }
 
+    /// Containment goes on when the store cannot be written; anything else waits for it.
     async fn save(
         &mut self,
-        mut case: Case,
+        case: Case,
         decided: Vec<Entry>,
         links: Vec<AccountId>,
         policy: &Policy,
         now: Timestamp,
     ) -> Result<(), Verdict> {
-        let deps = &self.looker.deps;
-        let stored = self.stored.as_ref();
-        case.version = stored.map_or(1, |stored| stored.version + 1);
-        let changed = stored.is_none_or(|stored| !same_but_version(stored, &case));
-        let news = stored.is_none_or(|stored| !same_for_people(stored, &case));
-        let mut audit = std::mem::take(&mut self.unwritten);
-        audit.extend(record::changed(stored, &case, now));
-        audit.extend(record::reasons_added(stored, &case, now));
-        audit.extend(decided);
-        if audit.is_empty() && !changed {
-            return Ok(());
-        }
-        let owed = if news { record::owed(&deps.channels, stored, &case, policy, now) } else { Vec::new() };
-        let save = SaveCase { owed, links, case: case.clone(), audit: audit.clone() };
-        match deps.store.save_case(save).await {
+        let contains = matches!(case.state, CaseState::Requested | CaseState::Accepted | CaseState::Verified);
+        let mut ledger = self.ledger.clone();
+        ledger.advance(case, decided, links, now);
+        match ledger.write(&self.looker.deps, policy, now).await {
             Ok(()) => {
-                record::measure(&deps.metrics, stored, &case);
-                record::log_change(stored, &case, self.subject);
-                deps.owed.notify_one();
-                (self.stored, self.case, self.unrecorded) = (Some(case.clone()), Some(case), None);
+                self.ledger = ledger;
                 Ok(())
             }
-            Err(store::Error::Conflict) => Err(Verdict::Later {
-                at: clock::after(now, CONFLICT),
-                counted: Counted::No,
-                why: "somebody else changed the case first".into(),
-                pause_until: None,
-            }),
+            Err(store::Error::Full(_) | store::Error::Unavailable(_)) if contains => {
+                self.ledger = ledger;
+                // Kept at once: the brake counts it, and a look that panics loses nothing of it.
+                self.keep();
+                Ok(())
+            }
             Err(error) => {
-                tracing::error!(case.id = %case.id, "the store cannot be written; containment goes on: {error}");
-                self.unrecorded = Some(Trouble::from_store(&error));
-                (self.unwritten, self.case) = (audit, Some(case));
-                Ok(())
+                self.ledger.doubt(ledger);
+                Err(self.not_saved(&error))
             }
+        }
+    }
+
+    fn not_saved(&self, error: &store::Error) -> Verdict {
+        match error {
+            store::Error::Full(_) | store::Error::Unavailable(_) => self.unrecorded(RECORD_AGAIN),
+            store::Error::Unreadable(_) => self.store_trouble(error),
+            store::Error::Conflict => Verdict::Later {
+                at: clock::after(self.looker.deps.clock.now(), CONFLICT),
+                counted: Counted::No,
+                why: error.to_string(),
+                pause_until: None,
+            },
         }
     }
 
     /// Nothing was written in this round: it is settled, or something is still awaited.
     fn nothing_applied(&self, plan: &Plan, auth0: Option<Trouble>, graph: Option<Trouble>) -> Verdict {
-        if let Some(trouble) = self.unrecorded.as_ref().or(auth0.as_ref()) {
+        if let Some(trouble) = &auth0 {
             return self.looker.later(trouble);
         }
         if !plan.actions.is_empty() {
@@ -266,8 +295,9 @@ impl<'a> Rounds<'a> {
     /// What was accepted is noted in the case; whether it holds is for the read-back to say.
     fn take_outcomes(&mut self, applied: &[Applied]) -> Option<Trouble> {
         let now = self.looker.deps.clock.now();
-        let case = self.case.as_mut().expect("the check lets no action through without a case");
-        self.unwritten.extend(record::applied(case, applied, now));
+        let case = self.ledger.case.as_ref().expect("the check lets no action through without a case");
+        self.ledger.note(record::applied(case, applied, now));
+        let case = self.ledger.case.as_mut().expect("it was there a line before");
         let (mut trouble, mut doubt) = (None, None);
         for Applied { action, outcome } in applied {
             match (action, outcome) {
@@ -305,7 +335,7 @@ impl<'a> Rounds<'a> {
 
     /// What was done so far goes on record, and people are told what stands in the way.
     async fn end_in_trouble(&mut self, trouble: &Trouble, policy: &Policy) -> Result<Round, Verdict> {
-        if let Some(mut case) = self.case.clone() {
+        if let Some(mut case) = self.ledger.case.clone() {
             case.open = vec![trouble.why.clone()];
             let now = self.looker.deps.clock.now();
             self.save(case, Vec::new(), Vec::new(), policy, now).await?;
@@ -374,14 +404,4 @@ fn strongest(mut asks: Vec<Event>) -> Vec<Event> {
     asks.sort_by_key(|ask| (rank(ask), std::cmp::Reverse(ask.received_at)));
     asks.truncate(ASKS_MAX);
     asks
-}
-
-fn same_but_version(stored: &Case, case: &Case) -> bool {
-    Case { version: stored.version, ..case.clone() } == *stored
-}
-
-/// Nothing that people read has changed: how new the evidence of a known reason is, they are not told.
-fn same_for_people(stored: &Case, case: &Case) -> bool {
-    let causes = stored.causes.clone();
-    stored.why() == case.why() && same_but_version(stored, &Case { causes, ..case.clone() })
 }
