@@ -15,8 +15,12 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 import urllib.request
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 from auth0.authentication import GetToken
 from auth0.management.client import Auth0
@@ -36,6 +40,7 @@ from msgraph.generated.identity_protection.risky_users.risky_users_request_build
 )
 from msgraph.generated.models.group import Group
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+from msgraph.generated.models.subscription import Subscription
 from msgraph.generated.users.delta.delta_request_builder import DeltaRequestBuilder as UsersDelta
 from msgraph.generated.users.item.check_member_groups.check_member_groups_post_request_body import (
     CheckMemberGroupsPostRequestBody,
@@ -391,6 +396,7 @@ def test_graph_groups_and_memberships(twin):
         assert {member.id for member in (await group.transitive_members.get()).value} == {inner, person}
         people = await group.transitive_members.graph_user.get(advanced())
         assert [member.id for member in people.value] == [person], people
+        assert [g.id for g in (await graph.groups.by_group_id(inner).member_of.get()).value] == [outer]
         above = await graph.groups.by_group_id(inner).transitive_member_of.get()
         assert [group.id for group in above.value] == [outer], above
         assert person in {user.id for user in (await graph.users.get()).value}
@@ -447,6 +453,64 @@ def test_graph_delta_and_batch(twin):
         assert [item.status for item in answer.responses.values()] == [200, 200], answer.responses
 
     asyncio.run(drive())
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Where Graph notifies: echoes the validation token as text, accepts everything else."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        token = parse_qs(urlsplit(self.path).query).get("validationToken")
+        self.send_response(200 if token else 202)
+        self.send_header("Content-Type", "text/plain")
+        body = (token[0] if token else "").encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_graph_subscriptions_are_made_renewed_and_deleted(twin):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/webhooks/graph"
+
+    def until(days):
+        return datetime.now(timezone.utc) + timedelta(days=days)
+
+    async def drive():
+        graph = graph_client(twin)
+        made = {}
+        for resource in ("users", "groups"):
+            wanted = Subscription(
+                change_type="updated,deleted",
+                notification_url=url,
+                lifecycle_notification_url=url,
+                resource=resource,
+                expiration_date_time=until(2),
+                client_state="the-client-state-of-this-test-0001",
+            )
+            made[resource] = (await graph.subscriptions.post(wanted)).id
+        listed = {one.id: one.resource for one in (await graph.subscriptions.get()).value}
+        assert listed == {made["users"]: "users", made["groups"]: "groups"}, listed
+        users = graph.subscriptions.by_subscription_id(made["users"])
+        renewed = await users.patch(Subscription(expiration_date_time=until(7)))
+        assert renewed.expiration_date_time > until(6), renewed
+        shown = await users.get()
+        assert (shown.resource, shown.notification_url) == ("users", url), shown
+        # Never both for one subscription within ten minutes: the twin would complain.
+        groups = graph.subscriptions.by_subscription_id(made["groups"])
+        await groups.reauthorize.post()
+        await users.delete()
+        await groups.delete()
+        assert (await graph.subscriptions.get()).value == []
+
+    try:
+        asyncio.run(drive())
+    finally:
+        server.shutdown()
 
 
 def test_a_wrong_secret_is_told_by_its_number(twin):
