@@ -133,9 +133,11 @@ impl EntraKeys {
         }
         let set: KeySet = answer.json().map_err(|_| "the answer is no key set")?;
         let rsa = set.keys.into_iter().filter(|key| key.kty == "RSA" && !key.kid.is_empty()).take(KEYS_MAX);
-        Ok(rsa
+        let keys: BTreeMap<_, _> = rsa
             .filter_map(|key| Some((key.kid, DecodingKey::from_rsa_components(&key.n, &key.e).ok()?)))
-            .collect())
+            .collect();
+        // The keys that are known stay good: none at all is an accident of the answer, not Entra's word.
+        if keys.is_empty() { Err("there is no key in the answer") } else { Ok(keys) }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -31,6 +31,8 @@ const ENTRIES_MAX: usize = 30_000;
 const ENTRIES_OF_ONE_MAX: usize = 200;
 /// Saves of one case of which it may be unknown whether they came through.
 const IN_DOUBT_MAX: usize = 8;
+/// A store that is locked or stalls must not hold up whoever is to be locked out; what becomes of the save shows later.
+const SAVE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How often the store is tried.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
@@ -112,8 +114,11 @@ impl Ledger {
         let news = stored.is_none_or(|stored| !same_for_people(stored, &case));
         let owed = if news { record::owed(&deps.channels, stored, &case, policy, now) } else { Vec::new() };
         let (links, audit) = (self.links.iter().cloned().collect(), self.entries.clone());
-        let saved = deps.store.save_case(SaveCase { case: case.clone(), audit, owed, links }).await;
-        match saved {
+        let save = deps.store.save_case(SaveCase { case: case.clone(), audit, owed, links });
+        let saved = tokio::time::timeout(SAVE_WAIT_MAX, save).await;
+        match saved
+            .unwrap_or_else(|_| Err(store::Error::Unavailable(anyhow::anyhow!("it does not answer in time"))))
+        {
             Ok(()) => {
                 record::measure(&deps.metrics, stored, &case);
                 record::log_change(stored, &case, case.subject);
@@ -263,6 +268,11 @@ impl Unwritten {
         let others = kept.ledgers.iter().filter(|(subject, _)| **subject != except);
         let count = others.filter(|(_, (_, ledger))| begins_to_block(ledger)).count();
         u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the store is known not to take what others have waiting: it is tried for them every second.
+    pub(super) fn others_wait(&self, subject: Subject) -> bool {
+        self.kept().ledgers.keys().any(|other| *other != subject)
     }
 
     fn oldest_first(&self) -> Vec<Subject> {

@@ -203,9 +203,11 @@ impl<'a> Rounds<'a> {
     async fn recent_containments(&self, policy: &Policy, now: Timestamp) -> Result<u32, Verdict> {
         let brake = policy.contain.brake;
         let since = now.checked_sub(brake.window()).unwrap_or(Timestamp::MIN);
+        // Memory first: what is written down between the two is counted twice, never not at all.
+        let unwritten = self.looker.unwritten.blocking_since(since, self.subject);
         let counted = self.looker.deps.store.blocking_cases_since(since, self.subject).await;
         let counted = counted.map_err(|error| self.store_trouble(&error))?;
-        Ok(counted.saturating_add(self.looker.unwritten.blocking_since(since, self.subject)))
+        Ok(counted.saturating_add(unwritten))
     }
 
     async fn record_left_alone(
@@ -233,6 +235,12 @@ impl<'a> Rounds<'a> {
         let contains = matches!(case.state, CaseState::Requested | CaseState::Accepted | CaseState::Verified);
         let mut ledger = self.ledger.clone();
         ledger.advance(case, decided, links, now);
+        if contains && self.looker.unwritten.others_wait(self.subject) {
+            // Whoever stands in line for a store that does not take it is locked out later.
+            self.ledger = ledger;
+            self.keep();
+            return Ok(());
+        }
         match ledger.write(&self.looker.deps, policy, now).await {
             Ok(()) => {
                 self.ledger = ledger;
