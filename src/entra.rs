@@ -45,6 +45,8 @@ pub struct Settings {
     pub login_url: reqwest::Url,
     /// `https://graph.microsoft.com`
     pub graph_url: reqwest::Url,
+    /// Our share of what Graph's directory gives an application in a tenant.
+    pub resource_units_per_second: u32,
 }
 
 /// A containment that has evidence does not wait longer than this for Graph's second opinion, token included.

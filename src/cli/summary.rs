@@ -8,9 +8,34 @@ use owo_colors::OwoColorize;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use crate::config::{Config, Found, Role, Roles};
+use crate::config::{Config, Found, Role, Roles, Work};
 use crate::event::Source;
 use crate::policy::Mode;
+
+/// What Lockstep allows itself of the vendors' limits.
+#[derive(Debug, Serialize)]
+struct Pace {
+    graph_resource_units_per_second: u32,
+    auth0_requests_per_second: f64,
+    auth0_burst: u32,
+}
+
+impl Pace {
+    fn of(work: &Work) -> Pace {
+        Pace {
+            graph_resource_units_per_second: work.entra.resource_units_per_second,
+            auth0_requests_per_second: work.auth0.requests_per_second,
+            auth0_burst: work.auth0.burst,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Pace { graph_resource_units_per_second, auth0_requests_per_second, auth0_burst } = self;
+        let graph = format!("Graph {graph_resource_units_per_second} ResourceUnits/s");
+        let auth0 = format!("Auth0 {auth0_requests_per_second} requests/s, at most {auth0_burst} at once");
+        line("pace", &format!("{graph}, {auth0}"))
+    }
+}
 
 /// What holds.
 #[derive(Debug, Serialize)]
@@ -27,6 +52,8 @@ pub struct Summary {
     listen: String,
     admin_listen: String,
     webhooks: Vec<&'static str>,
+    /// With the roles that work.
+    pace: Option<Pace>,
     /// With the roles that work.
     directory: Option<directory::Directory>,
     tells: Option<&'static str>,
@@ -50,6 +77,7 @@ impl Summary {
             listen: config.local.server.listen.to_string(),
             admin_listen: config.local.server.admin_listen.to_string(),
             webhooks: webhooks(config),
+            pace: config.work.as_ref().map(Pace::of),
             directory: directory::Directory::of(config),
             tells: config.work.as_ref().and_then(|work| tells(&work.notify)),
             notes: notes(config, roles),
@@ -71,6 +99,7 @@ impl Summary {
             line("webhooks", &format!("{} on {}", none_or(&self.webhooks), self.listen)),
             line("admin", &self.admin_listen),
         ];
+        lines.extend(self.pace.iter().map(Pace::line));
         lines.extend(self.directory.iter().flat_map(directory::Directory::lines));
         lines.extend(self.mode.map(|mode| line("mode", mode)));
         lines.extend(self.tells.map(|who| line("tells", who)));

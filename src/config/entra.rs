@@ -1,16 +1,24 @@
 //! Settings for Entra: which cloud, and how we prove who we are.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 
 use super::address;
 use super::environment::{Unread, read_text};
-use super::local::word;
+use super::local::{number, word};
 use super::reader::{Reader, Wrong, secret};
 use super::variables::{self, Variable};
 use crate::entra::{Cloud, Credential, IMDS_URL, Identity, IdentityHost};
 use crate::event::TenantId;
+
+/// A third of what Graph gives an application in the smallest class of tenants: 3,500 ResourceUnits in ten seconds under
+/// fifty users, 5,000 up to five hundred, 8,000 beyond (Microsoft Graph, Throttling limits: identity and access). The
+/// rest is a reserve for whatever else signs in as the same application.
+const RESOURCE_UNITS_PER_SECOND: u32 = 120;
+/// From one person looked at in ten seconds to what an application gets in all tenants together (same page), and some.
+const RESOURCE_UNITS_RANGE: RangeInclusive<u32> = 1..=10_000;
 
 /// Where Entra and Graph are. An address that could not be read is `None`, and a mistake.
 pub struct Places {
@@ -53,11 +61,13 @@ pub fn settings(
     places: Places,
 ) -> Option<crate::entra::Settings> {
     let credential = credential(reader);
+    let units = number(reader, variables::GRAPH_RESOURCE_UNITS_PER_SECOND, RESOURCE_UNITS_RANGE);
     Some(crate::entra::Settings {
         tenant: tenant?,
         credential: credential?,
         login_url: places.login?,
         graph_url: places.graph?,
+        resource_units_per_second: units.unwrap_or(RESOURCE_UNITS_PER_SECOND),
     })
 }
 
@@ -289,6 +299,20 @@ mod tests {
         let twin = [("ENTRA_CLOUD", "us-gov"), ("ENTRA_GRAPH_URL", "http://127.0.0.1:18081")];
         assert_eq!(places(&twin).1, "http://127.0.0.1:18081/");
         assert!(told(&with_secret(&[("ENTRA_CLOUD", "germany")])).contains("ENTRA_CLOUD"));
+    }
+
+    #[test]
+    fn graphs_pace_is_a_third_of_the_smallest_tenants_limit_unless_told_otherwise() {
+        let name = "GRAPH_RESOURCE_UNITS_PER_SECOND";
+        assert_eq!(loaded(&with_secret(&[])).unwrap().resource_units_per_second, 120);
+        for good in ["1", "250", "10000"] {
+            let settings = loaded(&with_secret(&[(name, good)])).unwrap();
+            assert_eq!(settings.resource_units_per_second.to_string(), good);
+        }
+        for bad in ["0", "-1", "10001", "1.5", "fast"] {
+            let told = told(&with_secret(&[(name, bad)]));
+            assert!(told.contains(&format!("{name}: expected a number from 1 to 10000")), "{bad}: {told}");
+        }
     }
 
     #[test]

@@ -571,7 +571,7 @@ to = "app_metadata.country"
 from = "tables.countries[usageLocation]"
 [[attributes]]
 to = "app_metadata.country"
-from = "country"
+from = "country or tables['cuontry'][usageLocation]"
 [tables.country]
 DE = "Germany"
 [mfa]
@@ -600,6 +600,7 @@ method = "frist-login"
         for (place, what) in [
             ("lockstep.toml:4:8", "there is no [tables.countries]"),
             ("lockstep.toml:6:6", "app_metadata.country is mapped twice"),
+            ("lockstep.toml:7:8", "there is no [tables.cuontry]"),
             ("lockstep.toml:11:16", "app_metadata.country is mapped by [[attributes]] already"),
             ("lockstep.toml:14:11", "the same group is in none_of of this rule"),
             ("lockstep.toml:19:14", "another line says the opposite of the role Admin"),
@@ -608,7 +609,7 @@ method = "frist-login"
         ] {
             assert!(told.contains(place) && told.contains(what), "{place} {what}: {told}");
         }
-        assert!(told.contains("7 mistakes"), "{told}");
+        assert!(told.contains("8 mistakes"), "{told}");
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub const AZURE_POD_IDENTITY_AUTHORITY_HOST: Variable = open("AZURE_POD_IDENTITY
 pub const ENTRA_CLOUD: Variable = open("ENTRA_CLOUD");
 pub const ENTRA_LOGIN_URL: Variable = open("ENTRA_LOGIN_URL");
 pub const ENTRA_GRAPH_URL: Variable = open("ENTRA_GRAPH_URL");
+pub const GRAPH_RESOURCE_UNITS_PER_SECOND: Variable = open("GRAPH_RESOURCE_UNITS_PER_SECOND");
 pub const AUTH0_DOMAIN: Variable = open("AUTH0_DOMAIN");
 pub const AUTH0_URL: Variable = open("AUTH0_URL");
 pub const AUTH0_CLIENT_ID: Variable = private("AUTH0_CLIENT_ID");
@@ -115,6 +116,7 @@ pub const ALL: &[Variable] = &[
     ENTRA_CLOUD,
     ENTRA_LOGIN_URL,
     ENTRA_GRAPH_URL,
+    GRAPH_RESOURCE_UNITS_PER_SECOND,
     AUTH0_DOMAIN,
     AUTH0_URL,
     AUTH0_CLIENT_ID,

@@ -25,10 +25,9 @@ pub(super) use self::batch::Part;
 pub(super) use self::judge::trouble;
 
 const VENDOR: &str = "graph";
-/// A third of what the smallest class of tenants gets: 3,500 ResourceUnits in ten seconds (Microsoft Graph, Throttling
-/// limits: identity and access). The rest is for the tenant's other applications.
-const PER_SECOND: f64 = 120.0;
-const BURST: u32 = 240;
+/// What may be asked at once after a quiet time, in seconds of the pace: Graph counts by ten seconds (Microsoft Graph,
+/// Throttling limits: identity and access).
+const BURST_SECONDS: u32 = 2;
 
 /// Our word for a call, the permission that it needs and what it costs.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +89,7 @@ impl Shared {
             graph_url: settings.graph_url.clone(),
             deps: deps.clone(),
             tokens: token::tokens(settings, deps)?,
-            budget: Budget::new(VENDOR, PER_SECOND, BURST, Arc::clone(&deps.metrics)),
+            budget: budget(settings, deps),
             pacing: Pacing::default(),
             directory: gate(),
             identity_protection: gate(),
@@ -105,6 +104,12 @@ impl Shared {
             Service::Subscriptions => &self.subscriptions,
         }
     }
+}
+
+fn budget(settings: &Settings, deps: &Deps) -> Budget {
+    let per_second = settings.resource_units_per_second;
+    let burst = per_second.saturating_mul(BURST_SECONDS);
+    Budget::new(VENDOR, f64::from(per_second), burst, Arc::clone(&deps.metrics))
 }
 
 /// Makes the requests of one lane.

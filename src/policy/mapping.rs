@@ -5,6 +5,8 @@
 //! property that Entra holds empty is not defined; an expression that comes to nothing (undefined, none, empty text)
 //! clears. Evaluation is bounded in steps and in the size of its result.
 
+mod brackets;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -75,7 +77,7 @@ impl Expression {
         {
             return Err(error.to_string());
         }
-        let (mut needs, mut tables) = (BTreeSet::new(), BTreeSet::new());
+        let (mut needs, mut tables) = (BTreeSet::new(), bracketed(source));
         for path in compiled.undeclared_variables(true) {
             match path.split_once('.') {
                 Some((TABLES, rest)) => drop(tables.insert(root(rest).to_owned())),
@@ -95,7 +97,7 @@ impl Expression {
         &self.needs
     }
 
-    /// The lookup tables that it names.
+    /// The lookup tables that it names; a name that is computed is not among them.
     pub fn tables(&self) -> &BTreeSet<String> {
         &self.tables
     }
@@ -119,6 +121,13 @@ impl Expression {
             Err(error) => Mapped::Failed(error.kind().to_string()),
         }
     }
+}
+
+/// The tables of `tables['NAME']`. How a text is read, escapes and all, is the engine's to say.
+fn bracketed(source: &str) -> BTreeSet<String> {
+    let read = |literal: &str| ENGINE.compile_expression(literal).ok()?.eval(()).ok();
+    let named = brackets::literals(source).into_iter().filter_map(read);
+    named.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 /// The property of the user, or the table, that a path begins with.
@@ -240,7 +249,11 @@ mod tests {
         assert_eq!(needs, ["a.b", "c", "manager.mail"]);
         let tables =
             |source| Expression::compile(source).unwrap().tables().iter().cloned().collect::<Vec<_>>();
-        // A table named by a text in brackets is not known beforehand; its lookup comes to nothing.
-        assert_eq!(tables("tables.x[a.b] ~ tables.y.z ~ tables['w'][c]"), ["x", "y"]);
+        assert_eq!(
+            tables(r"tables.x[a.b] ~ tables.y.z ~ tables['w'][c] ~ tables['it\'s'].k"),
+            ["it's", "w", "x", "y"]
+        );
+        // A computed name is not known beforehand; a lookup in a table that is not there comes to nothing.
+        assert!(tables("tables[usageLocation].x").is_empty());
     }
 }

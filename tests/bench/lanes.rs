@@ -42,6 +42,7 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let mut place = Place::new(&twin)?;
     place.set("AUTH0_REQUESTS_PER_SECOND", &LIMIT.per_second.to_string());
     place.set("AUTH0_BURST", &LIMIT.burst.to_string());
+    place.ask_graph_freely();
     let raw = raw_reaction::measure(&place.path("raw")).await?;
     let people = hire(&twin);
     fill(&place, twin.setup(), &people).await?;

@@ -75,6 +75,11 @@ impl Place {
         self.path("data").join(file)
     }
 
+    /// Of Graph as much as can be set: its pace is not what is measured.
+    pub fn ask_graph_freely(&mut self) {
+        self.set("GRAPH_RESOURCE_UNITS_PER_SECOND", "10000");
+    }
+
     /// Starts `serve` and returns when both listeners answer.
     pub fn serve(&self, arguments: &[&str]) -> anyhow::Result<Program> {
         let (public, admin) = (free_address()?, free_address()?);

@@ -42,6 +42,7 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let mut place = Place::new(&twin)?;
     place.set("AUTH0_REQUESTS_PER_SECOND", "1000");
     place.set("AUTH0_BURST", "10000");
+    place.ask_graph_freely();
     let raw = raw_reaction::measure(&place.path("raw")).await?;
     let program = place.serve(&[])?;
     let mut alarm = Alarm::new(&twin, &place, &program).await?;

@@ -39,6 +39,7 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     };
     place.set("LOCKSTEP_QUEUE_URL", &broker.url);
     place.set("LOCKSTEP_QUEUE_PREFIX", PREFIX);
+    place.ask_graph_freely();
     let bare = Bare::open(&broker.url).await?;
     let started = Instant::now();
     let program = place.serve(&["--only", "scheduler"])?;

@@ -99,6 +99,7 @@ fn entra_settings(twin: &Twin) -> lockstep::entra::Settings {
         },
         login_url: urls.login_url.parse().unwrap(),
         graph_url: urls.graph_url.parse().unwrap(),
+        resource_units_per_second: 1000,
     }
 }
 

@@ -65,6 +65,7 @@ impl Stage {
         set("LOCKSTEP_MODE", "enforce".into());
         set("AUTH0_REQUESTS_PER_SECOND", "1000".into());
         set("AUTH0_BURST", "1000".into());
+        set("GRAPH_RESOURCE_UNITS_PER_SECOND", "1000".into());
         let scope = match backend {
             Backend::Embedded => None,
             Backend::RabbitMq => Some(broker::Scope::shared()?),

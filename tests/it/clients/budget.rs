@@ -1,4 +1,4 @@
-//! The share of Auth0's rate limit that is containment's.
+//! The shares of the vendors' rate limits that we take, and the part of them that is containment's.
 
 use futures_util::future::join_all;
 use lockstep::case::Means;
@@ -65,5 +65,18 @@ async fn what_others_use_of_the_limit_is_not_ours() {
     let text = v.metrics.render();
     let line = "lockstep_vendor_budget_remaining_ratio{vendor=\"auth0\",class=\"sync\"} 0";
     assert!(text.contains(line), "one answer told that little is left:\n{text}");
+    v.done();
+}
+
+#[tokio::test]
+async fn the_pace_towards_graph_is_the_one_that_was_set() {
+    let v = with(Setup::default(), |graph| graph.resource_units_per_second = 2, |_| {}).await;
+    let (ada, _) = v.hire("Ada Lovelace");
+    let started = std::time::Instant::now();
+    // Two seconds of the pace may come at once: four reads of one unit each. The next two wait for theirs.
+    for _ in 0..6 {
+        v.graph().person(ada).await.unwrap();
+    }
+    assert!(started.elapsed() >= std::time::Duration::from_secs(1), "{:?}", started.elapsed());
     v.done();
 }

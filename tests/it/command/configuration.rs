@@ -166,6 +166,7 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
       store      SQLite in ./data/lockstep.db
       webhooks   /webhooks/graph on 127.0.0.1:0
       admin      127.0.0.1:0
+      pace       Graph 120 ResourceUnits/s, Auth0 10 requests/s, at most 40 at once
       directory  not kept in step: the policy only contains
       notified   subscriptions none: LOCKSTEP_PUBLIC_URL is not set, changes are found by sweeps
       sweeps     changes every 300 s
@@ -177,6 +178,10 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
     let json = place.run(&["check", "--json"]).json();
     assert_eq!((&json["ok"], &json["mode"]), (&true.into(), &"observe".into()), "{json:#}");
     assert_eq!(json["queue"], "RabbitMQ at rabbit1, rabbit2:5673");
+    place.set("GRAPH_RESOURCE_UNITS_PER_SECOND", "250").set("AUTH0_REQUESTS_PER_SECOND", "2.5");
+    let json = place.run(&["check", "--json"]).json();
+    assert_eq!(json["pace"]["graph_resource_units_per_second"], 250, "{json:#}");
+    assert_eq!(json["pace"]["auth0_requests_per_second"], 2.5, "{json:#}");
 }
 
 #[test]
