@@ -127,6 +127,14 @@ impl Stage {
             .collect()
     }
 
+    /// `lockstep sweep` beside the running server, until it is over.
+    pub fn sweep(&mut self, arguments: &[&str]) -> Ran {
+        let address = self.admin_url().replace("http://", "");
+        self.set_env("LOCKSTEP_ADMIN_LISTEN", &address);
+        let patience = PATIENCE.as_secs().to_string();
+        self.run(&[&["sweep", "--wait", "--timeout", &patience], arguments].concat())
+    }
+
     /// The built program, with the environment of this stage.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let mut place = Place::new();

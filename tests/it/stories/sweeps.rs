@@ -96,6 +96,27 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_sweep_on_demand_has_looked_at_everybody_when_it_ends(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let people = ["Ada Lovelace", "Boris Karl"].map(|name| stage.hire(name));
+        for (person, account) in &people {
+            stage.twin.world().set_property(*person, "department", "Research".into());
+            stage.until_app_metadata(account, "department", json!("Research")).await;
+        }
+        stage.until_told_and_done().await;
+        for (_, account) in &people {
+            stage.twin.world().set_app_metadata(account, "department", json!("Forged"));
+        }
+        let swept = stage.sweep(&["--whole"]);
+        assert_eq!((swept.code, swept.out.trim()), (0, "done: everybody was looked at"), "{swept:?}");
+        for (_, account) in &people {
+            let department = stage.twin.world().account(account).app_metadata["department"].clone();
+            assert_eq!(department, "Research");
+        }
+        stage.end().await;
+    }
+
     a_link_that_graph_no_longer_honours_means_everybody_anew_and_nobody_deleted(stage, Setup::unlimited()) {
         stage.policy(&department());
         stage.start_subscribed().await;
