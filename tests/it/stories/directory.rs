@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use lockstep::clock::{Clock, SystemClock};
 use lockstep::snapshot::sync::Remembered;
+use lockstep::store::SavePerson;
 use lockstep_twin::{AccountId, Entry, GroupId, Hire, PersonId, Vendor, World};
 use serde_json::Value;
 
@@ -117,6 +119,27 @@ impl Stage {
             findings.into_iter().find(|finding| finding.contains(words))
         })
         .await
+    }
+
+    /// Lets the time pass until the person is to be looked at again; says whether that was so many minutes away.
+    pub async fn until_due_in_minutes(
+        &self,
+        person: PersonId,
+        minutes: std::ops::RangeInclusive<i64>,
+    ) -> bool {
+        let now = SystemClock.now();
+        let mut known = self.remembered(person).await.unwrap();
+        let away = known.look_at.expect("nobody looks again").duration_since(now).as_mins();
+        known.look_at = Some(now);
+        let save = SavePerson {
+            person: known,
+            audit: Vec::new(),
+            owed: Vec::new(),
+            links: Vec::new(),
+            gone_links: Vec::new(),
+        };
+        self.store().save_person(save).await.unwrap();
+        minutes.contains(&away)
     }
 
     /// Everything that the vendors were asked since `clear`, logins and Slack excepted.
