@@ -14,6 +14,7 @@ mod dead;
 mod doctor;
 mod exit;
 mod explain;
+mod findings;
 mod healthcheck;
 mod output;
 mod plan;
@@ -22,6 +23,7 @@ mod release;
 mod serve;
 mod subscriptions;
 mod summary;
+mod sweep;
 mod vendors;
 mod wait;
 mod words;
@@ -59,7 +61,8 @@ First steps:
 Exit codes:
    0  done, or nothing to do       64  usage
    1  error                        75  try later: server, queue or store cannot be reached
-   2  something would be changed   78  configuration
+   2  something would be changed,  78  configuration
+      or there are findings
    4  containment not verified";
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +75,8 @@ enum Command {
     Contain(contain::Contain),
     Release(release::Release),
     Cases(cases::Cases),
+    Findings(findings::Findings),
+    Sweep(sweep::Sweep),
     Dead(dead::Dead),
     Audit(audit::Audit),
     Subscriptions(subscriptions::Subscriptions),
@@ -109,6 +114,8 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit, Failure> {
         Command::Contain(command) => command.run(output).await,
         Command::Release(command) => command.run(output).await,
         Command::Cases(command) => command.run(output).await,
+        Command::Findings(command) => command.run(output).await,
+        Command::Sweep(command) => command.run(output).await,
         Command::Dead(command) => command.run(output).await,
         Command::Audit(command) => command.run(output).await,
         Command::Subscriptions(command) => command.run(output).await,

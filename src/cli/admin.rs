@@ -40,9 +40,12 @@ impl Admin {
         Ok(Admin { client: client()?, address: reachable(local.server.admin_listen), token: token(file)? })
     }
 
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        read_as(&self.send(self.request(reqwest::Method::GET, path)).await?)
+    }
+
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
-        let answer = self.send(reqwest::Method::POST, path, body).await?;
-        serde_json::from_slice(&answer).context("the server's answer cannot be read").map_err(Failure::Other)
+        read_as(&self.send(self.request(reqwest::Method::POST, path).json(body)).await?)
     }
 
     /// Like [`Admin::post`], where only the success matters.
@@ -52,18 +55,16 @@ impl Admin {
         path: &str,
         body: &impl Serialize,
     ) -> Result<(), Failure> {
-        self.send(method, path, body).await.map(|_| ())
+        self.send(self.request(method, path).json(body)).await.map(|_| ())
     }
 
-    async fn send(
-        &self,
-        method: reqwest::Method,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<Vec<u8>, Failure> {
-        let url = format!("http://{}{path}", self.address);
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let token = secrecy::ExposeSecret::expose_secret(&self.token);
-        let sent = self.client.request(method, url).bearer_auth(token).json(body).send().await;
+        self.client.request(method, format!("http://{}{path}", self.address)).bearer_auth(token)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
+        let sent = request.send().await;
         let response = sent.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let body = read(response).await.map_err(|error| self.unreachable(&error))?;
@@ -103,6 +104,10 @@ fn token(file: &Path) -> Result<secrecy::SecretString, Failure> {
         Failure::TryLater(anyhow!("the server's token {} cannot be read ({error}): {hint}", file.display()))
     })?;
     Ok(text.trim().into())
+}
+
+fn read_as<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(answer).context("the server's answer cannot be read").map_err(Failure::Other)
 }
 
 async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {

@@ -2,8 +2,8 @@
 //!
 //! The subscription proves the receiver by `OPTIONS` (Azure Event Grid, End point validation with CloudEvents schema); the
 //! sender proves itself with the secret in the URL, and every event with the `clientState` inside its data, as over HTTP.
-//! Event Grid waits 30 s, tries again after 503 and never after 400, 401, 404 or 413 (Azure Event Grid, Delivery and
-//! retry).
+//! Event Grid waits 30 s, tries again after 503 and never after 400, 401, 404 or 413: what is refused so is lost, so the
+//! route takes whatever Event Grid may send (Azure Event Grid, Delivery and retry).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,9 @@ const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-orig
 const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 /// Requests per minute that the sender may make: more than Graph sends of a large tenant, batched or not.
 const RATE_MAX: HeaderValue = HeaderValue::from_static("6000");
+/// Events of the largest batch that Event Grid can be told to send (Azure Event Grid, Delivery and retry, Output batching);
+/// its 1,024 KB are our body limit.
+const EVENTS_MAX: usize = 5000;
 /// The longest host name (RFC 1035, 2.3.4).
 const ORIGIN_CHARS_MAX: usize = 253;
 
@@ -110,7 +113,8 @@ fn read(route: &Route, body: &[u8]) -> Result<Harvest, Refusal> {
         return Err(Refusal::Unreadable);
     }
     let unreadable = items.len() - readable.len();
-    let mut harvest = Notifications::at(&route.door, &route.client_states).harvest(readable)?;
+    let notifications = Notifications::at(&route.door, &route.client_states);
+    let mut harvest = notifications.harvest(readable, Harvest::of_at_most(EVENTS_MAX))?;
     (0..unreadable).for_each(|_| harvest.drop(Dropped::Unreadable));
     Ok(harvest)
 }
@@ -129,6 +133,5 @@ fn items(body: &[u8]) -> Result<Vec<&RawValue>, Refusal> {
         Some(items) => items,
         None => vec![whole],
     };
-    wire::expect_few(items.len())?;
-    Ok(items)
+    if items.len() > EVENTS_MAX { Err(Refusal::TooMany) } else { Ok(items) }
 }

@@ -158,15 +158,15 @@ impl<'r> Notifications<'r> {
         let collection: Collection = wire::object(wire::value(body)?).ok_or(Refusal::Unreadable)?;
         let items = wire::elements(collection.value).ok_or(Refusal::Unreadable)?;
         wire::expect_few(items.len())?;
-        self.harvest(items)
+        self.harvest(items, Harvest::default())
     }
 
-    /// What the items become. A request of which none proves itself is not authentic.
+    /// What the items become, in a harvest that is empty so far. A request of which none proves itself is not authentic.
     pub(super) fn harvest<'a>(
         &self,
         items: impl IntoIterator<Item = &'a RawValue>,
+        mut harvest: Harvest,
     ) -> Result<Harvest, Refusal> {
-        let mut harvest = Harvest::default();
         let mut is_authentic = false;
         for item in items {
             match wire::object(item) {

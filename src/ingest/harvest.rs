@@ -29,16 +29,28 @@ impl Dropped {
     }
 }
 
-/// At most [`ITEMS_MAX`] events; the items, and so the drops, are bounded by whoever reads the body.
-#[derive(Debug, Default)]
+/// At most [`ITEMS_MAX`] events, unless a route takes more; the items, and so the drops, are bounded by whoever reads the
+/// body.
+#[derive(Debug)]
 pub(super) struct Harvest {
     pub(super) events: Vec<Event>,
     pub(super) dropped: Vec<Dropped>,
+    events_max: usize,
+}
+
+impl Default for Harvest {
+    fn default() -> Harvest {
+        Harvest::of_at_most(ITEMS_MAX)
+    }
 }
 
 impl Harvest {
+    pub(super) fn of_at_most(events_max: usize) -> Harvest {
+        Harvest { events: Vec::new(), dropped: Vec::new(), events_max }
+    }
+
     pub(super) fn keep(&mut self, event: Event) -> Result<(), Refusal> {
-        if self.events.len() >= ITEMS_MAX {
+        if self.events.len() >= self.events_max {
             return Err(Refusal::TooMany);
         }
         self.events.push(event);

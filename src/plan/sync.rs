@@ -21,9 +21,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::sync::SyncAction;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::policy::Policy;
 use crate::snapshot::sync::{Groups, Remembered, SyncSnapshot};
+
+/// When somebody who is held because something could not be read is looked at again: after this long at first, then
+/// after as long as it has lasted, so that a permission that is lost for days costs few looks.
+const UNREAD_AGAIN_FIRST: Duration = Duration::from_secs(600);
+/// Not later: once it can be read again, nobody waits longer.
+const UNREAD_AGAIN_MOST: Duration = Duration::from_secs(3600);
 
 /// What follows from one look.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,10 +60,16 @@ pub enum Next {
 /// Decides. Same input, same plan.
 pub fn plan(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPlan {
     match scope::of(snapshot, policy, now) {
-        scope::Scope::Leave { why, next } => SyncPlan::nothing(snapshot, why, next),
+        scope::Scope::Leave { why, next } => SyncPlan::nothing(snapshot, why, next).waiting_for_nothing(),
+        scope::Scope::Unread { why } => {
+            SyncPlan::nothing(snapshot, why, Next::Settled).waiting(snapshot, now)
+        }
         scope::Scope::Gone(case) => leaver::plan(snapshot, policy, case, now),
         scope::Scope::Out { why } => keep_or_take(snapshot, policy, why),
-        scope::Scope::In => keep_in_step(snapshot, policy),
+        scope::Scope::In => {
+            let plan = keep_in_step(snapshot, policy);
+            if groups_are_missing(snapshot, policy) { plan.waiting(snapshot, now) } else { plan }
+        }
     }
 }
 
@@ -78,6 +90,13 @@ fn keep_in_step(snapshot: &SyncSnapshot, policy: &Policy) -> SyncPlan {
     }
     provision::mails(snapshot, policy, &mut draft);
     draft.finish(snapshot)
+}
+
+/// Whether accounts of somebody in scope are held, because what the groups give is not known.
+fn groups_are_missing(snapshot: &SyncSnapshot, policy: &Policy) -> bool {
+    let give =
+        !policy.roles.is_empty() || !policy.organizations.is_empty() || policy.mfa.metadata_key.is_some();
+    matches!(snapshot.groups, Groups::Unread(_)) && give && !snapshot.accounts.is_empty()
 }
 
 /// Somebody outside keeps what is there, except what we have given: that is taken back, once.
@@ -109,7 +128,7 @@ struct Draft {
 impl Draft {
     fn of(snapshot: &SyncSnapshot) -> Draft {
         let mut remembered = snapshot.remembered.clone().unwrap_or_else(|| Remembered::new(snapshot.subject));
-        remembered.look_at = None;
+        (remembered.look_at, remembered.unread_since) = (None, None);
         remembered.proven.retain(|account, _| snapshot.accounts.contains_key(account));
         Draft {
             actions: Vec::new(),
@@ -157,6 +176,24 @@ impl Draft {
 impl SyncPlan {
     fn nothing(snapshot: &SyncSnapshot, why: String, next: Next) -> SyncPlan {
         SyncPlan { actions: Vec::new(), held: vec![why], remembered: snapshot.remembered.clone(), next }
+    }
+
+    /// Held until something can be read: nobody tells when that is, so it is tried again by itself.
+    fn waiting(self, snapshot: &SyncSnapshot, now: Timestamp) -> SyncPlan {
+        let before = snapshot.remembered.as_ref().and_then(|remembered| remembered.unread_since);
+        let mut remembered = self.remembered.unwrap_or_else(|| Remembered::new(snapshot.subject));
+        let since = before.unwrap_or(now);
+        let again = clock::elapsed(since, now).clamp(UNREAD_AGAIN_FIRST, UNREAD_AGAIN_MOST);
+        (remembered.unread_since, remembered.look_at) = (Some(since), Some(clock::after(now, again)));
+        SyncPlan { remembered: Some(remembered), ..self }
+    }
+
+    /// Left for a reason that is known: it does not matter any more what could not be read before.
+    fn waiting_for_nothing(mut self) -> SyncPlan {
+        if let Some(remembered) = self.remembered.as_mut().filter(|known| known.unread_since.is_some()) {
+            (remembered.unread_since, remembered.look_at) = (None, None);
+        }
+        self
     }
 }
 

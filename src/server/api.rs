@@ -7,6 +7,7 @@ mod cases;
 mod contain;
 mod dead;
 mod queue;
+mod sweep;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/dead/{event}", get(dead::show).delete(dead::discard))
         .route("/dead/{event}/replay", post(dead::replay))
         .route("/queue", get(queue::show))
+        .route("/sweep", post(sweep::ask))
         .fallback(async || Problem::NotFound)
         .layer(middleware::from_fn_with_state(admin.clone(), guard))
 }

@@ -222,6 +222,9 @@ pub struct Remembered {
     /// Look again then, whatever comes: the grace is over, or something could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_at: Option<Timestamp>,
+    /// Since when something that decides could not be read, so that the person is held; `look_at` says when it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_since: Option<Timestamp>,
     /// The last look that read everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_whole_at: Option<Timestamp>,
@@ -257,6 +260,7 @@ impl Remembered {
             password_mail: Mail::NotOwed,
             enrolment_mail: Mail::NotOwed,
             look_at: None,
+            unread_since: None,
             seen_whole_at: None,
             findings: BTreeSet::new(),
         }

@@ -40,10 +40,12 @@ pub struct Schedule {
 
 pub use subscriptions::{Done, Renew, Settings as SubscriptionSettings, keep as keep_subscriptions};
 
-/// Something that is to be done at the next opportunity, by whoever holds the lease.
+/// Something that is to be done at the next opportunity, by whoever holds the lease. It is asked for in the store, so that
+/// it survives, and is done once however often it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub enum Wish {
     Subscriptions,
+    /// What has changed in Entra.
     Sweep,
     /// Everybody, whole.
     WholeSweep,
@@ -58,13 +60,27 @@ impl Wish {
         }
     }
 
-    pub(super) async fn make(store: &dyn Store, wishes: &[Wish], now: Timestamp) -> Result<(), store::Error> {
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn make(store: &dyn Store, wishes: &[Wish], now: Timestamp) -> Result<(), store::Error> {
         store.set_notes(wishes.iter().map(|wish| wish.note_of(now)).collect()).await
     }
 
     /// The note that makes the wish, for whoever writes others with it.
     fn note_of(self, now: Timestamp) -> (String, Option<String>) {
         (self.note().to_owned(), Some(now.to_string()))
+    }
+
+    /// Whether what was wished for at `made_at` has been done; for a sweep: whether the events that it makes are on the
+    /// queue. A whole sweep's wish is taken when it begins, so its end is told by the sweep.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_done(self, store: &dyn Store, made_at: Timestamp) -> Result<bool, store::Error> {
+        match self {
+            Wish::WholeSweep => Ok(sweep::whole_at(store).await?.is_some_and(|at| at >= made_at)),
+            Wish::Subscriptions | Wish::Sweep => Ok(self.made_at(store).await?.is_none()),
+        }
     }
 
     /// When it was wished for last, if it is not granted yet.

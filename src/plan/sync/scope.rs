@@ -25,9 +25,14 @@ pub(super) enum Scope {
     },
     /// Deleted in Entra, and locked for it.
     Gone(OpenCase),
+    /// For a reason that is known.
     Leave {
         why: String,
         next: Next,
+    },
+    /// What decides could not be read.
+    Unread {
+        why: String,
     },
 }
 
@@ -37,7 +42,9 @@ pub(super) fn of(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> Sc
         return leave("protected by policy: nothing is given, changed or taken".into());
     }
     let person = match (&snapshot.directory, snapshot.case) {
-        (Directory::Unread(why), _) => return leave(format!("Entra could not be read: {why}")),
+        (Directory::Unread(why), _) => {
+            return Scope::Unread { why: format!("Entra could not be read: {why}") };
+        }
         (Directory::SoftDeleted(_) | Directory::Missing, Some(case))
             if case.about == CaseAbout::DeletionVerified =>
         {
@@ -56,9 +63,8 @@ pub(super) fn of(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> Sc
         Enabled::Yes => {}
         Enabled::No => return leave("disabled in Entra: nothing is given, changed or taken".into()),
         Enabled::NotTold => {
-            return leave(
-                "Graph does not tell whether the account is enabled: a permission may be lost".into(),
-            );
+            let why = "Graph does not tell whether the account is enabled: a permission may be lost".into();
+            return Scope::Unread { why };
         }
     }
     by_policy(snapshot, policy)
@@ -81,7 +87,7 @@ fn by_policy(snapshot: &SyncSnapshot, policy: &Policy) -> Scope {
             Some(_) => {}
             None => {
                 let why = "Graph does not tell whether this is a guest: a permission may be lost".into();
-                return Scope::Leave { why, next: Next::Settled };
+                return Scope::Unread { why };
             }
         }
     }
@@ -93,7 +99,7 @@ fn by_policy(snapshot: &SyncSnapshot, policy: &Policy) -> Scope {
     match &snapshot.groups {
         Groups::Unread(why) => {
             let why = format!("whether the policy means this person is unknown, groups were not read: {why}");
-            Scope::Leave { why, next: Next::Settled }
+            Scope::Unread { why }
         }
         Groups::Known(groups) if rule.holds(groups) => Scope::In,
         Groups::Known(_) => Scope::Out { why: "not among the people that [people] names".into() },

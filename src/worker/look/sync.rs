@@ -265,6 +265,7 @@ impl<'a> Look<'a> {
         }
         match next {
             Next::Settled | Next::ReadWhole => Ok(Verdict::Done),
+            // It waits on the queue: neither a place in the lane nor the person's turn is held meanwhile.
             Next::Again(after) => Ok(Verdict::Later {
                 at: clock::after(now, after),
                 counted: Counted::No,

@@ -19,6 +19,7 @@ use crate::entra::{self, Change, DeltaFrom, DeltaRow, Link, Then, Tracked};
 use crate::event::{
     About, Event, EventId, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Source, Subject, SweepDepth,
 };
+use crate::store::{self, Store};
 use crate::worker::picture;
 
 /// How often the schedule is looked at, and so how late a wished-for sweep may start.
@@ -96,7 +97,7 @@ async fn due(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Option<Du
         Wish::WholeSweep.grant(store, &made_at).await?;
     }
     let wished = Wish::Sweep.made_at(store).await?;
-    let whole_at = store.note(WHOLE_AT).await?.and_then(|text| text.parse::<Timestamp>().ok());
+    let whole_at = whole_at(store).await?;
     let whole_every = Duration::from_secs(u64::from(policy.sweep.whole_every_hours) * 3600);
     let begun = store.note(USERS).await?.is_some();
     if !begun
@@ -107,6 +108,11 @@ async fn due(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Option<Du
     let every = Duration::from_secs(u64::from(policy.sweep.every_seconds));
     let due = wished.is_some() || swept_at.is_none_or(|at| clock::elapsed(at, now) >= every);
     Ok(due.then_some(Due { depth: SweepDepth::Changed, wished }))
+}
+
+/// When the last sweep began that has listed everybody to the end.
+pub(super) async fn whole_at(store: &dyn Store) -> Result<Option<Timestamp>, store::Error> {
+    Ok(store.note(WHOLE_AT).await?.and_then(|text| text.parse().ok()))
 }
 
 async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {

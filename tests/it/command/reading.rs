@@ -1,10 +1,11 @@
 //! Commands that only read work on the store's file, with no server anywhere.
 
 use lockstep::case::CaseState;
+use lockstep::event::ObjectId;
 use lockstep::store::Store;
 
 use super::program::Place;
-use super::samples::{case, entry, event_id, letter, save, store};
+use super::samples::{ANN, case, entry, event_id, find, letter, save, store};
 
 #[tokio::test]
 async fn cases_are_listed_and_shown_for_people_and_for_machines() {
@@ -55,6 +56,8 @@ async fn an_empty_store_is_said_and_is_still_json() {
     assert_eq!((ran.code, ran.out.trim(), ran.talk.trim()), (0, "[]", "no cases"));
     let ran = place.run(&["dead", "list", "--json"]);
     assert_eq!((ran.code, ran.out.trim(), ran.talk.trim()), (0, "[]", "no dead letters"));
+    let ran = place.run(&["findings", "--json"]);
+    assert_eq!((ran.code, ran.out.trim(), ran.talk.trim()), (0, "[]", "no findings"));
     let ran = place.run(&["audit", "verify", "--json"]);
     assert_eq!((ran.code, ran.json()), (0, serde_json::json!({ "ok": true, "records": 0 })));
     assert_eq!(place.run(&["audit", "tail"]).code, 0);
@@ -64,7 +67,9 @@ async fn an_empty_store_is_said_and_is_still_json() {
 #[test]
 fn a_store_that_is_not_there_is_not_made_up() {
     let place = Place::new();
-    for arguments in [&["cases"][..], &["dead", "list"], &["audit", "verify"], &["audit", "tail"]] {
+    for arguments in
+        [&["cases"][..], &["findings"], &["dead", "list"], &["audit", "verify"], &["audit", "tail"]]
+    {
         let ran = place.run(arguments);
         assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:#?}");
         assert!(ran.talk.contains("lockstep.db does not exist") && ran.talk.contains("LOCKSTEP_DATA_DIR"));
@@ -105,6 +110,62 @@ async fn dead_letters_are_listed_and_shown_with_their_event() {
         "{json:#}"
     );
     assert_eq!(place.run(&["dead", "show", &event_id(9).to_string()]).code, 1);
+}
+
+#[tokio::test]
+async fn findings_are_grouped_by_kind_with_the_people_beneath_and_exit_2() {
+    let place = Place::new();
+    {
+        let store = store(place.dir.path());
+        let unknown = "the policy names the role \u{9b}2JAdmin, which Auth0 does not have";
+        let linked = |account| format!("{account} has the same e-mail address and is not linked");
+        find(&store, ANN, &[&linked("auth0|an\u{1b}n"), &linked("auth0|a2"), unknown]).await;
+        find(&store, person(1), &[]).await;
+        for number in 2..=4 {
+            find(&store, person(number), &[unknown]).await;
+        }
+    }
+    let ran = place.run(&["findings", "--limit", "2"]);
+    assert_eq!((ran.code, ran.talk.as_str()), (2, ""), "{ran:#?}");
+    insta::assert_snapshot!(ran.out, @"
+    the policy names the role  2JAdmin, which Auth0 does not have (4 people)
+      00000000-0000-0000-0000-000000000002
+      00000000-0000-0000-0000-000000000003
+      … and 2 more
+
+    an account has the same e-mail address and is not linked (1 person)
+      3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c  auth0|a2, auth0|an n
+    ");
+
+    let ran = place.run(&["findings", "--json"]);
+    assert_eq!(ran.code, 2);
+    let kinds = ran.json();
+    assert_eq!(
+        (&kinds[0]["count"], kinds[0]["people"].as_array().unwrap().len()),
+        (&4.into(), 4),
+        "{kinds:#}"
+    );
+    assert_eq!(kinds[1]["people"][0]["person"], ANN.to_string());
+    assert_eq!(kinds[1]["people"][0]["findings"].as_array().unwrap().len(), 2);
+}
+
+/// More people than are read at a time.
+#[tokio::test]
+async fn findings_are_counted_to_the_last_person() {
+    let place = Place::new();
+    {
+        let store = store(place.dir.path());
+        let people = (1..=1001).map(|number| (person(number), format!("the value has {number} bytes")));
+        let saved = people.map(async |(person, finding)| find(&store, person, &[&finding]).await);
+        futures_util::future::join_all(saved).await;
+    }
+    let kinds = place.run(&["findings", "--json"]).json();
+    assert_eq!(kinds.as_array().unwrap().len(), 1, "{kinds:#}");
+    assert_eq!((&kinds[0]["count"], kinds[0]["people"].as_array().unwrap().len()), (&1001.into(), 10));
+}
+
+fn person(number: u128) -> ObjectId {
+    ObjectId(uuid::Uuid::from_u128(number))
 }
 
 #[tokio::test]

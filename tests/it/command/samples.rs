@@ -12,8 +12,9 @@ use lockstep::event::{
     About, Event, EventId, EventKind, Lane, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject,
     TenantId,
 };
+use lockstep::snapshot::sync::Remembered;
 use lockstep::store::sqlite::{Settings, Sqlite};
-use lockstep::store::{DeadLetter, SaveCase, Store};
+use lockstep::store::{DeadLetter, SaveCase, SavePerson, Store};
 use uuid::Uuid;
 
 pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x6b0a4c1e_52d7_4f38_9c61_7e2f90d3a815));
@@ -79,6 +80,14 @@ pub fn case(number: u128, state: CaseState) -> Case {
 pub async fn save(store: &Sqlite, case: Case) {
     let audit = vec![entry("case.saved", &format!("Case {} is {}", case.id, case.state.word()))];
     store.save_case(SaveCase { case, audit, owed: Vec::new(), links: Vec::new() }).await.unwrap();
+}
+
+/// Somebody of whom this should be known.
+pub async fn find(store: &Sqlite, object: ObjectId, findings: &[&str]) {
+    let mut person = Remembered::new(Subject { tenant: TENANT, object });
+    person.findings = findings.iter().map(|finding| (*finding).to_owned()).collect();
+    let (audit, owed, links, gone_links) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    store.save_person(SavePerson { person, audit, owed, links, gone_links }).await.unwrap();
 }
 
 pub fn entry(what: &str, sentence: &str) -> Entry {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep::case::{Case, CaseId, CaseState, Cause, Reason, Response};
-use lockstep::clock::SystemClock;
-use lockstep::event::{Event, EventKind, Lane};
+use lockstep::clock::{Clock, SystemClock};
+use lockstep::event::{Event, EventKind, Lane, SweepDepth};
 use lockstep::queue::{Body, Delivery, Queue, Settlement};
 use lockstep::server::{self, AdminDeps, AdminToken};
 use lockstep::store::Store;
@@ -18,7 +18,7 @@ use lockstep::store::sqlite::Sqlite;
 use tokio_util::sync::CancellationToken;
 
 use super::program::{Place, Ran};
-use super::samples::{ANN, TENANT, case, event_id, letter, save, store};
+use super::samples::{ANN, TENANT, case, event, event_id, letter, save, store};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -68,6 +68,20 @@ impl Server {
         tokio::task::spawn_blocking(move || {
             place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
         })
+    }
+
+    /// Waits until a whole sweep is wished for, and does as if everybody had been listed.
+    async fn list_everybody(&self) {
+        let wished = tokio::time::timeout(DEADLINE, async {
+            while self.store.note("wish.whole_sweep").await.unwrap().is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        wished.await.expect("nothing was wished for");
+        let started = SystemClock.now().to_string();
+        let notes = [("wish.whole_sweep", None), ("sweep.whole_at", Some(started))];
+        let notes = notes.map(|(name, text)| (name.to_owned(), text));
+        self.store.set_notes(notes.into()).await.unwrap();
     }
 
     /// The next event that was asked for.
@@ -265,6 +279,48 @@ async fn dead_letters_are_replayed_and_dropped_with_a_trace_in_the_audit() {
         "{trace}"
     );
     assert_eq!(server.run(&["audit", "verify"]).await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_wishes_for_what_was_asked_and_who_asked_is_on_record() {
+    let server = Server::start().await;
+    for (arguments, wish) in
+        [(&["sweep", "--json"][..], "wish.sweep"), (&["sweep", "--whole", "--json"], "wish.whole_sweep")]
+    {
+        let ran = server.run(arguments).await;
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        let wished = server.store.note(wish).await.unwrap();
+        assert_eq!(
+            (wished.as_deref(), &ran.json()["done"]),
+            (ran.json()["asked_at"].as_str(), &false.into())
+        );
+        server.store.set_note(wish, None).await.unwrap();
+    }
+    assert_eq!(server.store.note("wish.sweep").await.unwrap(), None, "one wish each");
+    let trace = server.run(&["audit", "tail"]).await.out;
+    assert!(trace.contains("eve@") && trace.contains("look at everybody now"), "{trace}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_wait_ends_with_0_when_everybody_is_listed_and_nobody_is_left() {
+    let server = Server::start().await;
+    let ran = server.run(&["sweep", "--wait", "--timeout", "1"]).await;
+    assert_eq!(ran.code, 75, "{ran:#?}");
+    assert!(ran.talk.contains("was not listed to its end"), "{}", ran.talk);
+
+    server.store.set_note("sweep.whole_at", Some("2026-03-02T08:00:00Z".into())).await.unwrap();
+    let swept = Event { kind: EventKind::Swept { depth: SweepDepth::Whole }, ..event(1) };
+    server.queue.enqueue(&[swept]).await.unwrap();
+    for (timeout, code, told) in [("2", 75, "1 events wait"), ("20", 0, "done: everybody was looked at")] {
+        let waiting = server.spawn(&["sweep", "--whole", "--wait", "--timeout", timeout]);
+        server.list_everybody().await;
+        if code == 0 {
+            server.next(Lane::Bulk).await;
+        }
+        let ran = waiting.await.unwrap();
+        assert_eq!(ran.code, code, "{ran:#?}");
+        assert!(format!("{}{}", ran.out, ran.talk).contains(told), "{ran:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

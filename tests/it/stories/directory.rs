@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use lockstep::clock::{Clock, SystemClock};
 use lockstep::snapshot::sync::Remembered;
+use lockstep::store::SavePerson;
 use lockstep_twin::{AccountId, Entry, FaultId, GroupId, Hire, PersonId, Vendor, World};
 use serde_json::Value;
 
@@ -142,12 +143,41 @@ impl Stage {
         .await;
     }
 
+    /// Lets the time pass until the person is to be looked at again; says whether that was so many minutes away.
+    pub async fn until_due_in_minutes(
+        &self,
+        person: PersonId,
+        minutes: std::ops::RangeInclusive<i64>,
+    ) -> bool {
+        let now = SystemClock.now();
+        let mut known = self.remembered(person).await.unwrap();
+        let away = known.look_at.expect("nobody looks again").duration_since(now).as_mins();
+        known.look_at = Some(now);
+        let save = SavePerson {
+            person: known,
+            audit: Vec::new(),
+            owed: Vec::new(),
+            links: Vec::new(),
+            gone_links: Vec::new(),
+        };
+        self.store().save_person(save).await.unwrap();
+        minutes.contains(&away)
+    }
+
     /// Everything that the vendors were asked since `clear`, logins and Slack excepted.
     pub fn calls(&self) -> Vec<Entry> {
         let all = self.twin.journal().requests().into_iter();
         all.filter(|entry| matches!(entry.vendor, Vendor::Graph | Vendor::Auth0))
             .filter(|entry| !entry.route.contains("/token"))
             .collect()
+    }
+
+    /// `lockstep sweep` beside the running server, until it is over.
+    pub fn sweep(&mut self, arguments: &[&str]) -> Ran {
+        let address = self.admin_url().replace("http://", "");
+        self.set_env("LOCKSTEP_ADMIN_LISTEN", &address);
+        let patience = PATIENCE.as_secs().to_string();
+        self.run(&[&["sweep", "--wait", "--timeout", &patience], arguments].concat())
     }
 
     /// The built program, with the environment of this stage.

@@ -231,6 +231,45 @@ crate::stories! {
         stage.end().await;
     }
 
+    whoever_was_held_is_asked_for_again_once_groups_can_be_read(stage, Setup::unlimited()) {
+        let (staff, readers) = {
+            let mut world = stage.twin.world();
+            world.create_role("Engineer");
+            (world.create_group("Staff"), world.create_group("Readers"))
+        };
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let [(ada, account), (boris, _)] = ["Ada Lovelace", "Boris Karl"].map(|name| stage.hire(name));
+        for group in [staff, readers] {
+            stage.twin.world().add_member(group, ada);
+        }
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        // What follows is told by no sweep: the one that new subscriptions ask for is over, the next is minutes away.
+        assert_eq!(stage.sweep(&[]).code, 0);
+        stage.twin.world().revoke_graph_permission("Group.Read.All");
+        stage.twin.faults().mishap("Groups/", Mishap::Lose, Times::Forever);
+        stage.twin.world().remove_member(staff, ada);
+        stage.twin.world().set_property(ada, "officeLocation", "12/1".into());
+        stage.until_finding(ada, "groups were not read").await;
+        stage.until_told_and_done().await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.twin.world().grant_graph_permission("Group.Read.All");
+        stage.twin.world().expire_tokens(Vendor::Graph);
+        stage.twin.journal().clear();
+        // Nothing changes from here on: only time passes.
+        assert!(stage.until_due_in_minutes(ada, 9..=10).await);
+        stage.until_roles(&account, &[]).await;
+        stage.until_idle().await;
+        let known = stage.remembered(ada).await.unwrap();
+        assert_eq!((known.look_at, known.unread_since, known.findings.len()), (None, None, 0));
+        let boris = boris.to_string();
+        let calls = stage.calls();
+        let about_him: Vec<_> = calls.iter().filter(|call| call.path.contains(&boris)).collect();
+        assert!(about_him.is_empty(), "he was not held: {about_him:#?}");
+        stage.end().await;
+    }
+
     a_role_that_the_tenant_does_not_know_is_a_finding_and_the_others_go_on(stage, Setup::unlimited()) {
         let staff = stage.twin.world().create_group("Staff");
         stage.twin.world().create_role("Engineer");

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use lockstep_twin::{DeltaExpiry, Fault, Lag, Match, Mishap, PageFault, Setup, Times, Vendor};
+use lockstep_twin::send::Change;
+use lockstep_twin::{DeltaExpiry, Fault, Lag, Match, Mishap, PageFault, PersonId, Setup, Times, Vendor};
 use serde_json::json;
 
 use super::directory::{SWEEPING, attribute, role, unprovisioned};
@@ -25,6 +26,12 @@ fn looked_at(stage: &crate::harness::Stage) -> BTreeSet<String> {
         Some(rest[..36.min(rest.len())].to_owned())
     };
     asked.iter().filter_map(id).collect()
+}
+
+fn looks_at(stage: &crate::harness::Stage, person: PersonId) -> usize {
+    let person = person.to_string();
+    let asked = stage.requests(Vendor::Graph, "GET /v1.0/users/{id}");
+    asked.iter().filter(|entry| entry.path.contains(&person)).count()
 }
 
 crate::stories! {
@@ -91,6 +98,45 @@ crate::stories! {
         stage.until_account(ada).await;
         stage.until_told_and_done().await;
         assert!(stage.cases_of(ada).await.is_empty());
+        stage.end().await;
+    }
+
+    somebody_unknown_to_graph_waits_on_the_queue_and_holds_up_nobody(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_CONCURRENCY", "1");
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        let nobody = PersonId::nobody();
+        let looks = || looks_at(&stage, nobody);
+        stage.changed(nobody, Change::Updated).await;
+        stage.until("nobody was looked for", async || (looks() > 0).then_some(())).await;
+        // The lane's only place is free while it waits, which is two minutes in all.
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        let so_far = looks();
+        stage.until("it is looked for again", async || (looks() > so_far).then_some(())).await;
+        stage.end().await;
+    }
+
+    a_sweep_on_demand_has_looked_at_everybody_when_it_ends(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let people = ["Ada Lovelace", "Boris Karl"].map(|name| stage.hire(name));
+        for (person, account) in &people {
+            stage.twin.world().set_property(*person, "department", "Research".into());
+            stage.until_app_metadata(account, "department", json!("Research")).await;
+        }
+        stage.until_told_and_done().await;
+        for (_, account) in &people {
+            stage.twin.world().set_app_metadata(account, "department", json!("Forged"));
+        }
+        let swept = stage.sweep(&["--whole"]);
+        assert_eq!((swept.code, swept.out.trim()), (0, "done: everybody was looked at"), "{swept:?}");
+        for (_, account) in &people {
+            let department = stage.twin.world().account(account).app_metadata["department"].clone();
+            assert_eq!(department, "Research");
+        }
         stage.end().await;
     }
 

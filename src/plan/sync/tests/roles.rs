@@ -143,3 +143,34 @@ fn leaving_the_organization_is_one_write() {
     assert!(printed.contains("Remove waad|adele from acme"), "{printed}");
     assert!(!printed.contains("Owner"), "{printed}");
 }
+
+#[test]
+fn whoever_is_held_is_looked_at_again_sooner_at_first_and_not_later_than_hourly() {
+    let mut scene = adele().settled();
+    scene.snapshot.groups = Groups::Unread("a permission is lost".into());
+    let lost_at = scene.now;
+    for (looked_after, again_after) in [(0, 600), (60, 600), (1200, 1200), (90_000, 3600)] {
+        scene.now = crate::clock::after(lost_at, std::time::Duration::from_secs(looked_after));
+        let remembered = scene.plan().remembered.unwrap();
+        assert_eq!(remembered.unread_since, Some(lost_at));
+        let again = remembered.look_at.unwrap().duration_since(scene.now).as_secs();
+        assert_eq!(again, again_after, "after {looked_after} s");
+        scene.snapshot.remembered = Some(remembered);
+    }
+    let back = scene.clone().groups(&[]).plan().remembered.unwrap();
+    assert_eq!((back.look_at, back.unread_since), (None, None), "what was missing is there");
+    let locked = scene.case(crate::snapshot::sync::CaseAbout::Other, "2026-03-02T08:00:00Z");
+    assert_eq!(locked.plan().remembered.unwrap().look_at, None, "its release asks for a look");
+}
+
+#[test]
+fn somebody_never_seen_of_whom_it_is_unknown_whether_the_policy_means_them_is_not_forgotten() {
+    let mut stranger = adele();
+    stranger.policy.people.any_of.insert(ADMINS);
+    stranger.snapshot.groups = Groups::Unread("a permission is lost".into());
+    assert!(stranger.plan().remembered.unwrap().look_at.is_some());
+    stranger.policy.people.any_of.clear();
+    stranger.policy.roles.clear();
+    stranger.policy.organizations.clear();
+    assert_eq!(stranger.plan().remembered.unwrap().look_at, None, "no group decides anything");
+}
