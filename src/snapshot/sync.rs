@@ -39,7 +39,8 @@ pub struct SyncSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenCase {
     pub id: CaseId,
-    pub opened_at: Timestamp,
+    /// What the grace counts from: when the deletion was first told, else when the case was opened.
+    pub counts_from: Timestamp,
     pub about: CaseAbout,
 }
 

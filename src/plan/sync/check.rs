@@ -93,7 +93,8 @@ fn wrong_deletion(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> O
     let Some(case) = snapshot.case.filter(|case| case.about == CaseAbout::DeletionVerified) else {
         return Some("deletes what was not locked first");
     };
-    let aged = now.duration_since(case.opened_at).as_secs() >= i64::from(policy.leavers.grace_days) * 86_400;
+    let aged =
+        now.duration_since(case.counts_from).as_secs() >= i64::from(policy.leavers.grace_days) * 86_400;
     match (&snapshot.directory, policy.leavers.delete) {
         (_, Delete::Never) => Some("the policy deletes nobody"),
         (Directory::Present(_) | Directory::Unread(_), _) => Some("deletes somebody who is not gone"),

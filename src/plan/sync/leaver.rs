@@ -1,7 +1,7 @@
 //! Leavers: locked at once by containment, kept for the grace, then deleted where the policy says so.
 //!
-//! The grace counts from the case that locked the accounts, so nothing is deleted that was not locked before, and a
-//! release of that case also takes the deletion back.
+//! The grace counts from the first word of the deletion, in the case that locked the accounts: a release of that case also
+//! takes the deletion back.
 
 use super::{Draft, Next, SyncPlan};
 use crate::action::sync::SyncAction;
@@ -13,7 +13,7 @@ use crate::snapshot::{AccountsSeen, Directory};
 
 pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, case: OpenCase, now: Timestamp) -> SyncPlan {
     let mut draft = Draft::of(snapshot);
-    let over_at = clock::after(case.opened_at, policy.leavers.grace());
+    let over_at = clock::after(case.counts_from, policy.leavers.grace());
     let purged = snapshot.directory == Directory::Missing;
     let due = match policy.leavers.delete {
         Delete::Never => {

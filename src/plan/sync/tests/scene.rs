@@ -146,9 +146,9 @@ impl Scene {
         self
     }
 
-    pub fn case(mut self, about: CaseAbout, opened_at: &str) -> Scene {
+    pub fn case(mut self, about: CaseAbout, counts_from: &str) -> Scene {
         let id = CaseId::opened_by(EventId(Uuid::from_u128(5)));
-        self.snapshot.case = Some(OpenCase { id, opened_at: at(opened_at), about });
+        self.snapshot.case = Some(OpenCase { id, counts_from: at(counts_from), about });
         self
     }
 
