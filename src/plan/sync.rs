@@ -23,6 +23,7 @@ use std::time::Duration;
 use crate::action::sync::SyncAction;
 use crate::clock::Timestamp;
 use crate::policy::Policy;
+use crate::snapshot::Directory;
 use crate::snapshot::sync::{Groups, Remembered, SyncSnapshot};
 
 /// What follows from one look.
@@ -110,6 +111,7 @@ impl Draft {
     fn of(snapshot: &SyncSnapshot) -> Draft {
         let mut remembered = snapshot.remembered.clone().unwrap_or_else(|| Remembered::new(snapshot.subject));
         remembered.look_at = None;
+        remembered.missing_since = None;
         remembered.proven.retain(|account, _| snapshot.accounts.contains_key(account));
         Draft {
             actions: Vec::new(),
@@ -156,7 +158,13 @@ impl Draft {
 
 impl SyncPlan {
     fn nothing(snapshot: &SyncSnapshot, why: String, next: Next) -> SyncPlan {
-        SyncPlan { actions: Vec::new(), held: vec![why], remembered: snapshot.remembered.clone(), next }
+        let mut remembered = snapshot.remembered.clone();
+        if let (Directory::Present(_) | Directory::SoftDeleted(_), Some(known)) =
+            (&snapshot.directory, &mut remembered)
+        {
+            known.missing_since = None;
+        }
+        SyncPlan { actions: Vec::new(), held: vec![why], remembered, next }
     }
 }
 

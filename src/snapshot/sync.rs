@@ -223,6 +223,9 @@ pub struct Remembered {
     /// Look again then, whatever comes: the grace is over, or something could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_at: Option<Timestamp>,
+    /// Since when Entra has known nobody by this id, neither among the users nor among the deleted: a leaver's only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Timestamp>,
     /// The last look that read everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_whole_at: Option<Timestamp>,
@@ -258,6 +261,7 @@ impl Remembered {
             password_mail: Mail::NotOwed,
             enrolment_mail: Mail::NotOwed,
             look_at: None,
+            missing_since: None,
             seen_whole_at: None,
             findings: BTreeSet::new(),
         }

@@ -18,6 +18,9 @@ use crate::snapshot::{AccountsSeen, Directory, Enabled};
 /// One person has a handful of accounts; a plan with more actions than this was made from something else.
 pub const ACTIONS_MAX: usize = 200;
 
+/// Seconds for which somebody must have been found nowhere before that counts as a purge.
+const MISSING_FOR_AT_LEAST: i64 = 600;
+
 /// A plan that passed. The only thing [`crate::apply::sync`] takes.
 #[derive(Debug)]
 pub struct Checked(Vec<SyncAction>);
@@ -95,10 +98,13 @@ fn wrong_deletion(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> O
     };
     let aged =
         now.duration_since(case.counts_from).as_secs() >= i64::from(policy.leavers.grace_days) * 86_400;
+    let missing_since = snapshot.remembered.as_ref().and_then(|known| known.missing_since);
+    let purged =
+        missing_since.is_some_and(|since| now.duration_since(since).as_secs() >= MISSING_FOR_AT_LEAST);
     match (&snapshot.directory, policy.leavers.delete) {
         (_, Delete::Never) => Some("the policy deletes nobody"),
         (Directory::Present(_) | Directory::Unread(_), _) => Some("deletes somebody who is not gone"),
-        (Directory::Missing, Delete::AfterGraceOrPurge) => None,
+        (Directory::Missing, Delete::AfterGraceOrPurge) if purged => None,
         (Directory::SoftDeleted(_) | Directory::Missing, _) if aged => None,
         (Directory::SoftDeleted(_) | Directory::Missing, _) => Some("deletes within the grace"),
     }

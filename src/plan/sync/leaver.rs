@@ -3,6 +3,8 @@
 //! The grace counts from the first word of the deletion, in the case that locked the accounts: a release of that case also
 //! takes the deletion back.
 
+use std::time::Duration;
+
 use super::{Draft, Next, SyncPlan};
 use crate::action::sync::SyncAction;
 use crate::clock::{self, Timestamp};
@@ -11,10 +13,21 @@ use crate::policy::sync::Delete;
 use crate::snapshot::sync::{OpenCase, SyncSnapshot};
 use crate::snapshot::{AccountsSeen, Directory};
 
+/// One pair of answers that know nobody may be a replica's; a purge is believed when it is still so after this long.
+const PURGED_AFTER: Duration = Duration::from_secs(600);
+
 pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, case: OpenCase, now: Timestamp) -> SyncPlan {
     let mut draft = Draft::of(snapshot);
     let over_at = clock::after(case.counts_from, policy.leavers.grace());
-    let purged = snapshot.directory == Directory::Missing;
+    let missing_since = match snapshot.directory {
+        Directory::Missing => {
+            Some(snapshot.remembered.as_ref().and_then(|known| known.missing_since).unwrap_or(now))
+        }
+        Directory::Present(_) | Directory::SoftDeleted(_) | Directory::Unread(_) => None,
+    };
+    draft.remembered.missing_since = missing_since;
+    let purged_at = missing_since.map(|since| clock::after(since, PURGED_AFTER));
+    let purged = purged_at.is_some_and(|at| now >= at);
     let due = match policy.leavers.delete {
         Delete::Never => {
             draft.hold(format!("deleted in Entra, locked by {}: the policy keeps the accounts", case.id));
@@ -24,6 +37,8 @@ pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, case: OpenCase, now
         Delete::AfterGraceOrPurge => purged || now >= over_at,
     };
     if !due {
+        let waits_for_purge = policy.leavers.delete == Delete::AfterGraceOrPurge;
+        let over_at = purged_at.filter(|_| waits_for_purge).map_or(over_at, |at| at.min(over_at));
         draft.hold(format!("deleted in Entra, locked by {}: accounts are kept until {over_at:.0}", case.id));
         draft.remembered.look_at = Some(over_at);
         return draft.finish(snapshot);

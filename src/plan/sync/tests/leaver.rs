@@ -2,6 +2,7 @@
 
 use super::scene::{adele, at};
 use crate::plan::sync::Next;
+use crate::plan::sync::check::check;
 use crate::snapshot::Directory;
 use crate::snapshot::sync::CaseAbout::{DeletionVerified, Other};
 
@@ -33,8 +34,36 @@ fn a_purge_ends_the_grace_only_where_the_policy_says_so() {
     let mut scene = gone(adele().policy(DELETES)).case(DeletionVerified, "2026-03-01T08:00:00Z");
     scene.snapshot.directory = Directory::Missing;
     assert!(scene.plan().actions.is_empty());
-    let scene = scene.policy(PURGES);
+    let mut scene = scene.policy(PURGES);
+    scene.snapshot.remembered = scene.plan().remembered;
+    scene.now = at("2026-03-02T08:10:01Z");
     insta::assert_snapshot!(scene.printed(), @"Delete waad|adele (purged in Entra)");
+}
+
+#[test]
+fn a_purge_is_believed_when_it_is_seen_again_after_a_while() {
+    let mut scene = gone(adele().policy(PURGES)).case(DeletionVerified, "2026-03-02T08:00:00Z");
+    let gone = std::mem::replace(&mut scene.snapshot.directory, Directory::Missing);
+    let first = scene.plan();
+    assert!(first.actions.is_empty(), "one pair of answers is no purge");
+    let asked_again = first.remembered.as_ref().and_then(|known| known.look_at);
+    assert_eq!(asked_again, Some(at("2026-03-02T08:10:01Z")));
+    scene.snapshot.remembered = first.remembered;
+    scene.now = at("2026-03-02T08:10:00Z");
+    assert!(scene.plan().actions.is_empty());
+    // Found among the deleted in between: what was missing before counts no more.
+    let mut found = scene.clone();
+    found.snapshot.directory = gone;
+    found.snapshot.remembered = found.plan().remembered;
+    found.snapshot.directory = Directory::Missing;
+    found.now = at("2026-03-02T08:10:01Z");
+    assert!(found.plan().actions.is_empty());
+    scene.now = found.now;
+    assert_eq!(scene.plan().actions.len(), 1);
+    let mut hasty = scene.clone();
+    hasty.snapshot.remembered = None;
+    let why = check(&scene.plan(), &hasty.snapshot, &hasty.policy, hasty.now).unwrap_err().to_string();
+    assert!(why.contains("deletes within the grace"), "{why}");
 }
 
 #[test]
