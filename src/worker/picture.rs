@@ -222,7 +222,7 @@ async fn look_alikes(
 }
 
 fn open_case(case: &Case) -> OpenCase {
-    let verified = case.state == CaseState::Verified;
+    let verified = case.state == CaseState::Verified && case.is_blocking();
     let about =
         if verified && case.is_about_deletion() { CaseAbout::DeletionVerified } else { CaseAbout::Other };
     let counts_from = case.deletion_told_at().unwrap_or(case.opened_at);

@@ -13,7 +13,7 @@ use crate::plan::check::Refused;
 use crate::policy::Policy;
 use crate::policy::sync::{Delete, Link, Method, Target};
 use crate::snapshot::sync::{CaseAbout, Groups, RoleId, SyncSnapshot};
-use crate::snapshot::{AccountsSeen, Directory, Enabled};
+use crate::snapshot::{AccountsSeen, Blocked, Directory, Enabled, Stamp};
 
 /// One person has a handful of accounts; a plan with more actions than this was made from something else.
 pub const ACTIONS_MAX: usize = 200;
@@ -69,7 +69,10 @@ fn wrong(
     if action.account().is_some_and(|account| !snapshot.accounts.contains_key(account)) {
         return Some("an account nobody has seen");
     }
-    if let SyncAction::Delete { .. } = action {
+    if let SyncAction::Delete { account, .. } = action {
+        if !locked(account, snapshot) {
+            return Some("deletes what the open case has not blocked");
+        }
         return wrong_deletion(snapshot, policy, now);
     }
     let Directory::Present(person) = &snapshot.directory else {
@@ -90,6 +93,15 @@ fn touched(action: &SyncAction) -> impl Iterator<Item = &AccountId> {
         _ => None,
     };
     action.account().into_iter().chain(secondary)
+}
+
+fn locked(account: &AccountId, snapshot: &SyncSnapshot) -> bool {
+    match (snapshot.accounts.get(account), snapshot.case) {
+        (Some(holding), Some(case)) => {
+            holding.blocked == Blocked::Yes && holding.stamp == Some(Stamp { case: case.id })
+        }
+        _ => false,
+    }
 }
 
 fn wrong_deletion(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> Option<&'static str> {

@@ -1,7 +1,7 @@
 //! Leavers: locked at once by containment, kept for the grace, then deleted where the policy says so.
 //!
 //! The grace counts from the first word of the deletion, in the case that locked the accounts: a release of that case also
-//! takes the deletion back.
+//! takes the deletion back, and nothing is deleted that this case has not blocked.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::clock::{self, Timestamp};
 use crate::policy::Policy;
 use crate::policy::sync::Delete;
 use crate::snapshot::sync::{OpenCase, SyncSnapshot};
-use crate::snapshot::{AccountsSeen, Directory};
+use crate::snapshot::{AccountsSeen, Blocked, Directory};
 
 /// One pair of answers that know nobody may be a replica's; a purge is believed when it is still so after this long.
 const PURGED_AFTER: Duration = Duration::from_secs(600);
@@ -48,14 +48,21 @@ pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, case: OpenCase, now
         return draft.finish(snapshot);
     }
     let because = if purged { "purged in Entra" } else { "deleted in Entra, the grace is over" };
-    for account in snapshot.accounts.keys() {
+    let mut locked = true;
+    for (account, holding) in &snapshot.accounts {
         if policy.protected.accounts.contains(account) {
             draft.find(format!("{account} is protected: it is not deleted with its person"));
             continue;
         }
+        let by_this_case = holding.stamp.as_ref().is_some_and(|stamp| stamp.case == case.id);
+        if holding.blocked != Blocked::Yes || !by_this_case {
+            locked = false;
+            draft.find(format!("{account} is not blocked by {}: it is not deleted", case.id));
+            continue;
+        }
         draft.actions.push(SyncAction::Delete { account: account.clone(), because: because.to_owned() });
     }
-    if draft.actions.is_empty() {
+    if draft.actions.is_empty() && locked {
         let plan = draft.finish(snapshot);
         return SyncPlan { remembered: None, next: Next::CloseCase, ..plan };
     }
