@@ -171,6 +171,11 @@ pub struct LookAlike {
     /// In a database connection, which is where a link policy looks.
     pub is_database: bool,
     pub email_verified: bool,
+    pub blocked: Blocked,
+    pub stamp: Option<Stamp>,
+    /// Ids of the directory that the account is tied to, in lower case: anybody's but the person's own make it
+    /// somebody else's.
+    pub owners: BTreeSet<String>,
 }
 
 /// An Auth0 role id (`rol_…`).

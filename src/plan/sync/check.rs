@@ -168,6 +168,15 @@ fn wrong_for_somebody_present(
             let other = snapshot.look_alikes.get(secondary);
             let allowed = policy.provision.link == Link::VerifiedEmail
                 && other.is_some_and(|other| other.is_database && other.email_verified);
+            let own = snapshot.subject.object.to_string();
+            let free = other.is_some_and(|other| {
+                other.blocked == Blocked::No
+                    && other.stamp.is_none()
+                    && other.owners.iter().all(|id| *id == own)
+            });
+            if !free {
+                return Some("links what is locked or somebody else's");
+            }
             (!allowed).then_some("links what the policy does not let be linked")
         }
         SyncAction::EndAccess { .. }
