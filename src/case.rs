@@ -306,6 +306,16 @@ impl AccountProgress {
     }
 }
 
+/// The deletion of a person as the case has followed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deletion {
+    /// First told then; the grace counts from here.
+    Told(Timestamp),
+    /// The person was seen in Entra since: only what is told anew counts.
+    TakenBack,
+}
+
 /// One containment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
@@ -349,6 +359,9 @@ pub struct Case {
     /// When it had to be contained anew, and when that was accepted: pace, deadline and exposure count from here.
     #[serde(default)]
     pub renewed_at: Option<Timestamp>,
+    /// What became of the person's deletion in Entra. `None`: nobody told of one, or the case is a former program's.
+    #[serde(default)]
+    pub deletion: Option<Deletion>,
     /// The read-back should have succeeded by then; afterwards people are paged and looking goes on.
     pub verify_by: Timestamp,
     /// When the last access token that may have been issued dies; `None` until it was computed.
@@ -358,7 +371,21 @@ pub struct Case {
 impl Case {
     /// Whether the person was deleted in Entra: what follows is a leaver's.
     pub fn is_about_deletion(&self) -> bool {
-        self.every_cause().iter().any(|cause| cause.reason == Reason::Deleted)
+        self.deletion_told_at().is_some()
+    }
+
+    /// When the deletion was first told. A case of a former program did not keep that: then no earlier than anything that
+    /// is known of it.
+    pub fn deletion_told_at(&self) -> Option<Timestamp> {
+        match self.deletion {
+            Some(Deletion::Told(at)) => Some(at),
+            Some(Deletion::TakenBack) => None,
+            None => {
+                let causes = self.every_cause();
+                let told = causes.iter().find(|cause| cause.reason == Reason::Deleted);
+                told.map(|cause| cause.as_of.max(self.opened_at))
+            }
+        }
     }
 
     /// Whether the case keeps somebody from signing in, or is about to: what the contain brake counts.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::auth0::Error;
 use crate::auth0::call::{Caller, NotFound, Operation, Request};
-use crate::auth0::wire::{OffsetPage, SameEmail, User};
+use crate::auth0::wire::{self, OffsetPage, SameEmail, User};
 use crate::case::AccountId;
 use crate::event::ObjectId;
+use crate::snapshot::Blocked;
 use crate::snapshot::sync::LookAlike;
 
 const BY_EMAIL: Operation =
@@ -69,7 +70,7 @@ pub(super) async fn accounts_with_email(caller: &Caller, email: &str) -> Result<
 async fn with_email(caller: &Caller, email: &str) -> Result<Vec<SameEmail>, Error> {
     let request = Request::get(BY_EMAIL, "/users-by-email")
         .query("email", email)
-        .query("fields", "user_id,email,email_verified,identities")
+        .query("fields", "user_id,email,email_verified,blocked,app_metadata,identities")
         .query("include_fields", true);
     let answer = caller.call(&request).await?;
     let listed: OffsetPage<SameEmail> = answer.json().map_err(|why| request.misfit(&answer, why))?;
@@ -85,6 +86,9 @@ fn look_alike(user: &SameEmail) -> Option<LookAlike> {
         id: AccountId::read(&user.user_id)?,
         is_database: user.identities.first().is_some_and(|own| own.provider == "auth0"),
         email_verified: user.email_verified == true,
+        blocked: if user.blocked == true { Blocked::Yes } else { Blocked::No },
+        stamp: wire::stamp_in(&user.app_metadata),
+        owners: user.owners(),
     })
 }
 

@@ -205,7 +205,29 @@ pub(super) struct SameEmail {
     #[serde(default)]
     pub(super) email_verified: Value,
     #[serde(default)]
+    pub(super) blocked: Value,
+    #[serde(default)]
+    pub(super) app_metadata: Value,
+    #[serde(default)]
     pub(super) identities: Vec<Identity>,
+}
+
+impl SameEmail {
+    /// Every directory id that SCIM, we or a `waad` identity tie the account to.
+    pub(super) fn owners(&self) -> BTreeSet<String> {
+        let ours = self.app_metadata.get(OUR_KEY).and_then(|ours| ours.get("entra_object_id"));
+        let written = [self.app_metadata.get("external_id"), ours].into_iter().flatten();
+        let written = written.filter(|value| !value.is_null()).map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        let waad = self.identities.iter().filter(|identity| identity.provider == "waad");
+        let last = |own: String| own.rsplit('|').next().unwrap_or_default().to_owned();
+        written
+            .chain(waad.map(|identity| last(identity.own_id())))
+            .map(|id| id.to_ascii_lowercase())
+            .collect()
+    }
 }
 
 /// `{"statusCode":404,"error":"Not Found","message":"…","errorCode":"inexistent_user"}`; `errorCode` may be absent.

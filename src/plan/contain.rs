@@ -7,10 +7,11 @@ use super::reasons::{self, Called};
 use super::{Next, Plan, read_back_after};
 use crate::action::Action;
 use crate::case::{
-    AccountId, AccountProgress, BlockProgress, Case, CaseId, CaseState, Cause, Means, Reason, Response,
-    Restraint,
+    AccountId, AccountProgress, BlockProgress, Case, CaseId, CaseState, Cause, Deletion, Means, Reason,
+    Response, Restraint,
 };
 use crate::clock::{self, Timestamp};
+use crate::event::EventKind;
 use crate::policy::{Mode, Policy};
 use crate::snapshot::{Access, Account, AccountsSeen, Blocked, Count, Directory, Snapshot};
 
@@ -36,6 +37,7 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, no
     if !acts && let Some(held) = told_already(snapshot, restraint, now) {
         return Plan::nothing(held);
     }
+    let told = causes.iter().any(|cause| cause.reason == Reason::Deleted);
     let case = Case {
         id: CaseId::opened_by(first.event),
         version: 1,
@@ -61,6 +63,7 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, no
         released_by: None,
         escalated_at: None,
         renewed_at: None,
+        deletion: told.then_some(Deletion::Told(now)),
         verify_by: verify_by(policy, now),
         exposed_until: None,
     };
@@ -142,7 +145,8 @@ pub(super) fn escalate(
     let wanted = case.response == Response::EndSessions
         && policy.mode == Mode::Enforce
         && causes.iter().any(wants_block);
-    let mut case = Case { causes, ..case.clone() };
+    let deletion = deletion(case, &causes, snapshot, now);
+    let mut case = Case { causes, deletion, ..case.clone() };
     if wanted && is_braked(snapshot, policy, &case.causes) {
         case.restraint = Some(Restraint::ContainBrake);
     } else if wanted {
@@ -152,6 +156,26 @@ pub(super) fn escalate(
         }
     }
     case
+}
+
+/// The first word of the deletion stands until the person is seen in Entra again, or a release has answered it. That
+/// nobody is found any more is no word by itself.
+fn deletion(case: &Case, causes: &[Cause], snapshot: &Snapshot, now: Timestamp) -> Option<Deletion> {
+    let is_told = causes.iter().any(|cause| cause.reason == Reason::Deleted);
+    let known = match case.state {
+        CaseState::Releasing => None,
+        _ => case.deletion_told_at().map(Deletion::Told).or(case.deletion),
+    };
+    let anew = match &snapshot.directory {
+        Directory::Present(_) => return is_told.then_some(Deletion::TakenBack),
+        Directory::SoftDeleted(_) => is_told,
+        Directory::Missing => is_told && snapshot.asks.iter().any(|ask| ask.kind == EventKind::UserDeleted),
+        Directory::Unread(_) => false,
+    };
+    match known {
+        Some(Deletion::Told(_)) => known,
+        Some(Deletion::TakenBack) | None => anew.then_some(Deletion::Told(now)).or(known),
+    }
 }
 
 /// A case that is open: compare what is seen with what was asked for.

@@ -23,6 +23,7 @@ use std::time::Duration;
 use crate::action::sync::SyncAction;
 use crate::clock::{self, Timestamp};
 use crate::policy::Policy;
+use crate::snapshot::Directory;
 use crate::snapshot::sync::{Groups, Remembered, SyncSnapshot};
 
 /// When somebody who is held because something could not be read is looked at again: after this long at first, then
@@ -128,7 +129,7 @@ struct Draft {
 impl Draft {
     fn of(snapshot: &SyncSnapshot) -> Draft {
         let mut remembered = snapshot.remembered.clone().unwrap_or_else(|| Remembered::new(snapshot.subject));
-        (remembered.look_at, remembered.unread_since) = (None, None);
+        (remembered.look_at, remembered.unread_since, remembered.missing_since) = (None, None, None);
         remembered.proven.retain(|account, _| snapshot.accounts.contains_key(account));
         Draft {
             actions: Vec::new(),
@@ -175,7 +176,13 @@ impl Draft {
 
 impl SyncPlan {
     fn nothing(snapshot: &SyncSnapshot, why: String, next: Next) -> SyncPlan {
-        SyncPlan { actions: Vec::new(), held: vec![why], remembered: snapshot.remembered.clone(), next }
+        let mut remembered = snapshot.remembered.clone();
+        if let (Directory::Present(_) | Directory::SoftDeleted(_), Some(known)) =
+            (&snapshot.directory, &mut remembered)
+        {
+            known.missing_since = None;
+        }
+        SyncPlan { actions: Vec::new(), held: vec![why], remembered, next }
     }
 
     /// Held until something can be read: nobody tells when that is, so it is tried again by itself.

@@ -39,7 +39,8 @@ pub struct SyncSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenCase {
     pub id: CaseId,
-    pub opened_at: Timestamp,
+    /// What the grace counts from: when the deletion was first told, else when the case was opened.
+    pub counts_from: Timestamp,
     pub about: CaseAbout,
 }
 
@@ -170,6 +171,11 @@ pub struct LookAlike {
     /// In a database connection, which is where a link policy looks.
     pub is_database: bool,
     pub email_verified: bool,
+    pub blocked: Blocked,
+    pub stamp: Option<Stamp>,
+    /// Ids of the directory that the account is tied to, in lower case: anybody's but the person's own make it
+    /// somebody else's.
+    pub owners: BTreeSet<String>,
 }
 
 /// An Auth0 role id (`rol_…`).
@@ -225,6 +231,9 @@ pub struct Remembered {
     /// Since when something that decides could not be read, so that the person is held; `look_at` says when it is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread_since: Option<Timestamp>,
+    /// Since when Entra has known nobody by this id, neither among the users nor among the deleted: a leaver's only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Timestamp>,
     /// The last look that read everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_whole_at: Option<Timestamp>,
@@ -261,6 +270,7 @@ impl Remembered {
             enrolment_mail: Mail::NotOwed,
             look_at: None,
             unread_since: None,
+            missing_since: None,
             seen_whole_at: None,
             findings: BTreeSet::new(),
         }

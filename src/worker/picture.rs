@@ -222,10 +222,11 @@ async fn look_alikes(
 }
 
 fn open_case(case: &Case) -> OpenCase {
-    let verified = case.state == CaseState::Verified;
+    let verified = case.state == CaseState::Verified && case.is_blocking();
     let about =
         if verified && case.is_about_deletion() { CaseAbout::DeletionVerified } else { CaseAbout::Other };
-    OpenCase { id: case.id, opened_at: case.opened_at, about }
+    let counts_from = case.deletion_told_at().unwrap_or(case.opened_at);
+    OpenCase { id: case.id, counts_from, about }
 }
 
 impl Trouble {

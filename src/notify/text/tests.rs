@@ -54,6 +54,7 @@ fn requested() -> Case {
         released_by: None,
         escalated_at: None,
         renewed_at: None,
+        deletion: None,
         verify_by: at("08:02:00"),
         exposed_until: None,
     }

@@ -13,10 +13,13 @@ use crate::plan::check::Refused;
 use crate::policy::Policy;
 use crate::policy::sync::{Delete, Link, Method, Target};
 use crate::snapshot::sync::{CaseAbout, Groups, RoleId, SyncSnapshot};
-use crate::snapshot::{AccountsSeen, Directory, Enabled};
+use crate::snapshot::{AccountsSeen, Blocked, Directory, Enabled, Stamp};
 
 /// One person has a handful of accounts; a plan with more actions than this was made from something else.
 pub const ACTIONS_MAX: usize = 200;
+
+/// Seconds for which somebody must have been found nowhere before that counts as a purge.
+const MISSING_FOR_AT_LEAST: i64 = 600;
 
 /// A plan that passed. The only thing [`crate::apply::sync`] takes.
 #[derive(Debug)]
@@ -66,7 +69,10 @@ fn wrong(
     if action.account().is_some_and(|account| !snapshot.accounts.contains_key(account)) {
         return Some("an account nobody has seen");
     }
-    if let SyncAction::Delete { .. } = action {
+    if let SyncAction::Delete { account, .. } = action {
+        if !locked(account, snapshot) {
+            return Some("deletes what the open case has not blocked");
+        }
         return wrong_deletion(snapshot, policy, now);
     }
     let Directory::Present(person) = &snapshot.directory else {
@@ -89,15 +95,28 @@ fn touched(action: &SyncAction) -> impl Iterator<Item = &AccountId> {
     action.account().into_iter().chain(secondary)
 }
 
+fn locked(account: &AccountId, snapshot: &SyncSnapshot) -> bool {
+    match (snapshot.accounts.get(account), snapshot.case) {
+        (Some(holding), Some(case)) => {
+            holding.blocked == Blocked::Yes && holding.stamp == Some(Stamp { case: case.id })
+        }
+        _ => false,
+    }
+}
+
 fn wrong_deletion(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> Option<&'static str> {
     let Some(case) = snapshot.case.filter(|case| case.about == CaseAbout::DeletionVerified) else {
         return Some("deletes what was not locked first");
     };
-    let aged = now.duration_since(case.opened_at).as_secs() >= i64::from(policy.leavers.grace_days) * 86_400;
+    let aged =
+        now.duration_since(case.counts_from).as_secs() >= i64::from(policy.leavers.grace_days) * 86_400;
+    let missing_since = snapshot.remembered.as_ref().and_then(|known| known.missing_since);
+    let purged =
+        missing_since.is_some_and(|since| now.duration_since(since).as_secs() >= MISSING_FOR_AT_LEAST);
     match (&snapshot.directory, policy.leavers.delete) {
         (_, Delete::Never) => Some("the policy deletes nobody"),
         (Directory::Present(_) | Directory::Unread(_), _) => Some("deletes somebody who is not gone"),
-        (Directory::Missing, Delete::AfterGraceOrPurge) => None,
+        (Directory::Missing, Delete::AfterGraceOrPurge) if purged => None,
         (Directory::SoftDeleted(_) | Directory::Missing, _) if aged => None,
         (Directory::SoftDeleted(_) | Directory::Missing, _) => Some("deletes within the grace"),
     }
@@ -149,6 +168,15 @@ fn wrong_for_somebody_present(
             let other = snapshot.look_alikes.get(secondary);
             let allowed = policy.provision.link == Link::VerifiedEmail
                 && other.is_some_and(|other| other.is_database && other.email_verified);
+            let own = snapshot.subject.object.to_string();
+            let free = other.is_some_and(|other| {
+                other.blocked == Blocked::No
+                    && other.stamp.is_none()
+                    && other.owners.iter().all(|id| *id == own)
+            });
+            if !free {
+                return Some("links what is locked or somebody else's");
+            }
             (!allowed).then_some("links what the policy does not let be linked")
         }
         SyncAction::EndAccess { .. }

@@ -8,10 +8,10 @@ use super::attributes;
 use crate::action::sync::{NewAccount, SyncAction, Way};
 use crate::policy::Policy;
 use crate::policy::sync::{Link, Method, Switch};
-use crate::snapshot::AccountsSeen;
 use crate::snapshot::sync::{AccountKind, Depth, Groups, Holding, LookAlike, Mail, SyncSnapshot};
+use crate::snapshot::{AccountsSeen, Blocked};
 
-/// How the finding of a look-alike ends.
+/// How a look-alike is found again among the findings.
 const SAME_ADDRESS: &str = "has the same e-mail address and is not linked";
 
 pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, draft: &mut Draft) {
@@ -77,14 +77,17 @@ fn new_account(snapshot: &SyncSnapshot, policy: &Policy, way: Way, draft: &mut D
 fn look_alikes(snapshot: &SyncSnapshot, policy: &Policy, draft: &mut Draft) {
     if snapshot.depth == Depth::Known {
         // Look-alikes were not read: what was found of them stands until they are.
-        let known = draft.remembered.findings.iter().filter(|finding| finding.ends_with(SAME_ADDRESS));
+        let known = draft.remembered.findings.iter().filter(|finding| finding.contains(SAME_ADDRESS));
         return draft.findings.extend(known.cloned());
     }
     let mut linkable = Vec::new();
     for other in snapshot.look_alikes.values() {
         match primary_for(snapshot, policy, other) {
             Some(primary) => linkable.push((primary.id.clone(), other.id.clone())),
-            None => draft.find(format!("{} {SAME_ADDRESS}", other.id)),
+            None => match why_not_free(snapshot, other) {
+                Some(why) => draft.find(format!("{} {SAME_ADDRESS}: {why}", other.id)),
+                None => draft.find(format!("{} {SAME_ADDRESS}", other.id)),
+            },
         }
     }
     match linkable.as_slice() {
@@ -104,12 +107,24 @@ fn primary_for<'a>(snapshot: &'a SyncSnapshot, policy: &Policy, other: &LookAlik
     let may = policy.provision.link == Link::VerifiedEmail
         && other.is_database
         && other.email_verified
+        && why_not_free(snapshot, other).is_none()
         && !protected(&other.id);
     let is_enterprise = |account: &&Holding| matches!(account.kind, AccountKind::Enterprise { .. });
     let mut enterprise = snapshot.accounts.values().filter(is_enterprise);
     match (may, enterprise.next(), enterprise.next()) {
         (true, Some(one), None) if one.email_verified && !protected(&one.id) => Some(one),
         _ => None,
+    }
+}
+
+/// What is locked would be open again through the account that it is linked into; what is somebody else's stays theirs.
+fn why_not_free(snapshot: &SyncSnapshot, other: &LookAlike) -> Option<String> {
+    let own = snapshot.subject.object.to_string();
+    match &other.stamp {
+        Some(stamp) => Some(format!("it is held by {}", stamp.case)),
+        None if other.blocked == Blocked::Yes => Some("it is blocked".into()),
+        None if other.owners.iter().any(|owner| *owner != own) => Some("it belongs to somebody else".into()),
+        None => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scene::{Scene, at, case_of_event, person};
-use crate::case::{CaseId, Reason};
+use crate::case::{Case, CaseId, Deletion, Reason};
 use crate::event::{EventKind, RiskLevel, Source};
 
 fn anna() -> Scene {
@@ -71,4 +71,22 @@ fn an_operator_gives_the_reason_before_everything_else() {
     assert!(matches!(case.reason, Reason::Operator { .. }));
     let case = anna().disabled().alert(RiskLevel::High).plan().case.expect("a case");
     assert_eq!(case.reason, Reason::Disabled);
+}
+
+#[test]
+fn a_deletion_counts_from_its_own_first_word() {
+    let day = Duration::from_secs(86_400);
+    let disabled = anna().disabled().told_changed().verified();
+    assert_eq!(disabled.case().deletion_told_at(), None);
+    let deleted = disabled.answered().later(31 * day).soft_deleted().told_deleted().saved();
+    let told = deleted.now;
+    assert_eq!(deleted.case().deletion_told_at(), Some(told));
+    let again = deleted.clone().answered().later(day).told_deleted().saved();
+    assert_eq!(again.case().deletion_told_at(), Some(told), "the first word stands");
+    let former = Case { deletion: None, ..again.case().clone() };
+    assert_eq!(former.deletion_told_at(), Some(again.now), "unknown is never early");
+    let back = again.operator_contains().disabled().saved();
+    assert_eq!(back.case().deletion, Some(Deletion::TakenBack));
+    let anew = back.answered().later(day).soft_deleted().told_changed().saved();
+    assert_eq!(anew.case().deletion_told_at(), Some(anew.now));
 }

@@ -359,7 +359,8 @@ impl<'a> Look<'a> {
         let swept = |ask: &Event| matches!(ask.kind, EventKind::Swept { .. });
         let knows = |reason: &Reason| case.every_cause().iter().any(|cause| cause.reason == *reason);
         let contradicts = match &snapshot.directory {
-            Directory::SoftDeleted(_) | Directory::Missing => !knows(&Reason::Deleted),
+            Directory::SoftDeleted(_) => !case.is_about_deletion(),
+            Directory::Missing => !knows(&Reason::Deleted),
             Directory::Present(person) if person.enabled == Enabled::No => !knows(&Reason::Disabled),
             Directory::Present(_) => knows(&Reason::Deleted) || knows(&Reason::Disabled),
             Directory::Unread(_) => false,

@@ -124,6 +124,7 @@ async fn an_account_is_made_once_changed_in_one_write_and_deleted() {
     let same = reader.accounts_with_email("ADA@contoso.example").await.unwrap();
     assert_eq!(same.len(), 1);
     assert!(same[0].is_database && !same[0].email_verified);
+    assert_eq!(same[0].owners, [new.object.to_string()].into(), "whose it is");
     keeper.delete(&account).await.unwrap();
     keeper.delete(&account).await.unwrap();
     assert_eq!(reader.holding(&account).await.unwrap(), None);

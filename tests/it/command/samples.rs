@@ -72,6 +72,7 @@ pub fn case(number: u128, state: CaseState) -> Case {
         released_by: None,
         escalated_at: None,
         renewed_at: None,
+        deletion: None,
         verify_by: at("08:02:01"),
         exposed_until: Some(at("10:00:00")),
     }

@@ -145,6 +145,7 @@ fn case(n: u128) -> Case {
         released_by: None,
         escalated_at: None,
         renewed_at: None,
+        deletion: None,
         verify_by: at("2026-03-02T08:01:00Z"),
         exposed_until: None,
     }

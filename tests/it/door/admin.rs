@@ -71,6 +71,7 @@ async fn stored_case(world: &World, state: CaseState) -> Case {
         released_by: None,
         escalated_at: None,
         renewed_at: None,
+        deletion: None,
         verify_by: now,
         exposed_until: None,
     };

@@ -255,6 +255,7 @@ pub fn requested(n: u128, now: Timestamp) -> Case {
         released_by: None,
         escalated_at: None,
         renewed_at: None,
+        deletion: None,
         verify_by: clock::after(now, Duration::from_secs(120)),
         exposed_until: None,
     }

@@ -71,7 +71,7 @@ crate::stories! {
         stage.end().await;
     }
 
-    somebody_purged_is_deleted_by_policy_without_waiting(stage, Setup::unlimited()) {
+    somebody_purged_is_looked_at_again_before_the_account_is_deleted(stage, Setup::unlimited()) {
         stage.policy("[leavers]\ndelete = \"after-grace-or-purge\"\ngrace_days = 30\n");
         stage.start_subscribed().await;
         let (ada, account) = stage.hire("Ada Lovelace");
@@ -81,9 +81,13 @@ crate::stories! {
         stage.until_told_and_done().await;
         assert!(stage.twin.world().find_account(&account).is_some());
         stage.twin.world().hard_delete(ada);
-        stage.until_world("the account is deleted", |world| world.find_account(&account).is_none()).await;
-        stage.until_case(ada, CaseState::Released).await;
+        let known = stage.until("the purge is remembered", async || {
+            stage.remembered(ada).await.filter(|known| known.missing_since.is_some())
+        }).await;
+        let wait = known.look_at.unwrap().duration_since(known.missing_since.unwrap());
+        assert_eq!(wait.as_mins(), 10);
         stage.until_told_and_done().await;
+        assert!(stage.is_locked_out(&account));
         stage.end().await;
     }
 

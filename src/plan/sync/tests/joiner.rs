@@ -1,9 +1,16 @@
 //! Joiners: accounts made, look-alikes shown or linked, mails.
 
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
 use super::scene::{Scene, account, adele};
+use crate::case::CaseId;
+use crate::event::EventId;
 use crate::plan::sync::Next;
-use crate::snapshot::AccountsSeen;
+use crate::plan::sync::check::check;
 use crate::snapshot::sync::{Depth, LookAlike, Mail};
+use crate::snapshot::{AccountsSeen, Blocked, Stamp};
 
 fn newcomer(policy: &str) -> Scene {
     let mut scene = adele().policy(policy);
@@ -12,8 +19,14 @@ fn newcomer(policy: &str) -> Scene {
 }
 
 fn look_alike(scene: &mut Scene, id: &str, verified: bool) {
-    let other =
-        LookAlike { id: account(id), is_database: id.starts_with("auth0|"), email_verified: verified };
+    let other = LookAlike {
+        id: account(id),
+        is_database: id.starts_with("auth0|"),
+        email_verified: verified,
+        blocked: Blocked::No,
+        stamp: None,
+        owners: BTreeSet::new(),
+    };
     scene.snapshot.look_alikes.insert(account(id), other);
 }
 
@@ -77,6 +90,38 @@ fn a_verified_database_twin_is_linked_where_the_policy_says_so() {
     look_alike(&mut scene, "auth0|other", true);
     scene.snapshot.accounts.get_mut(&account("waad|adele")).unwrap().email_verified = false;
     assert!(scene.plan().actions.is_empty(), "verified on one side only");
+}
+
+#[test]
+fn what_is_locked_or_somebody_elses_is_never_linked() {
+    let mut free = adele().policy("[provision]\nlink = \"verified-email\"\n");
+    look_alike(&mut free, "auth0|other", true);
+    let own = free.snapshot.subject.object.to_string();
+    let with = |change: &dyn Fn(&mut LookAlike)| {
+        let mut scene = free.clone();
+        change(scene.snapshot.look_alikes.get_mut(&account("auth0|other")).unwrap());
+        scene
+    };
+    let case = CaseId::opened_by(EventId(Uuid::from_u128(6)));
+    let mine = with(&|other| other.owners = [own.clone()].into());
+    assert_eq!(mine.plan().actions.len(), 1, "tied to the person already");
+    let someone = "00000000-0000-0000-0000-000000000bad".to_owned();
+    for (scene, why) in [
+        (with(&|other| other.blocked = Blocked::Yes), "it is blocked"),
+        (with(&|other| other.stamp = Some(Stamp { case })), "it is held by case_"),
+        (with(&|other| other.owners = [own.clone(), someone.clone()].into()), "it belongs to somebody else"),
+    ] {
+        let plan = scene.plan();
+        assert!(plan.actions.is_empty(), "{why}");
+        let findings = plan.remembered.as_ref().unwrap().findings.clone();
+        assert!(findings.iter().any(|finding| finding.contains(why)), "{findings:?}");
+        let refused = check(&free.plan(), &scene.snapshot, &scene.policy, scene.now).unwrap_err().to_string();
+        assert!(refused.contains("locked or somebody else's"), "{refused}");
+        let mut warm = scene;
+        warm.snapshot.remembered = plan.remembered;
+        (warm.snapshot.depth, warm.snapshot.look_alikes) = (Depth::Known, Default::default());
+        assert_eq!(warm.plan().remembered.unwrap().findings, findings, "not read, not forgotten");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::plan::sync::check::check;
 use crate::plan::sync::{SyncPlan, plan};
 use crate::policy::Policy;
 use crate::snapshot::sync::*;
-use crate::snapshot::{AccountsSeen, Blocked, Directory, Enabled, Guest, Person};
+use crate::snapshot::{AccountsSeen, Blocked, Directory, Enabled, Guest, Person, Stamp};
 
 pub const ENGINEERS: ObjectId = ObjectId(Uuid::from_u128(0xE1));
 pub const ADMINS: ObjectId = ObjectId(Uuid::from_u128(0xA1));
@@ -146,9 +146,13 @@ impl Scene {
         self
     }
 
-    pub fn case(mut self, about: CaseAbout, opened_at: &str) -> Scene {
+    /// Once the deletion is verified, every account there is bears its block.
+    pub fn case(mut self, about: CaseAbout, counts_from: &str) -> Scene {
         let id = CaseId::opened_by(EventId(Uuid::from_u128(5)));
-        self.snapshot.case = Some(OpenCase { id, opened_at: at(opened_at), about });
+        self.snapshot.case = Some(OpenCase { id, counts_from: at(counts_from), about });
+        for holding in self.snapshot.accounts.values_mut().filter(|_| about == CaseAbout::DeletionVerified) {
+            (holding.blocked, holding.stamp) = (Blocked::Yes, Some(Stamp { case: id }));
+        }
         self
     }
 

@@ -24,6 +24,7 @@ fn whole(n: u128) -> Remembered {
         password_mail: Mail::Owed,
         enrolment_mail: Mail::Sent,
         look_at: Some(at("2026-03-05T08:00:00Z")),
+        missing_since: Some(at("2026-03-02T07:00:00Z")),
         seen_whole_at: Some(at("2026-03-02T07:59:59.999999999Z")),
         findings: BTreeSet::from(["the role \"rol_9\" is not managed \u{2713}".into()]),
         ..remembered(n, [1, 2])
