@@ -134,6 +134,8 @@ async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
     };
     let Some(Restart(link)) = resync else { return Ok(()) };
     tracing::info!("everybody is swept");
+    // Before the groups are followed anew: whatever fails or is killed from here on, everybody is still to be swept.
+    job.deps.store.set_note(USERS, None).await?;
     // From now on: whoever changes group meanwhile is found by it, and who is in which group is read with every person.
     groups_from_now(job).await?;
     let from = link.map_or(DeltaFrom::Start, DeltaFrom::Link);

@@ -180,6 +180,30 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_restart_that_fails_half_way_is_not_forgotten(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&format!("{SWEEPING}{}", role("Engineer", &[staff])));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let from_the_start = |entry: &lockstep_twin::Entry| {
+            entry.path.contains("$select") || entry.path.contains("%24select")
+        };
+        let started = || stage.requests(Vendor::Graph, "GET /v1.0/users/delta").into_iter().filter(from_the_start).count();
+        let before = started();
+        let failing = stage.twin.faults().inject(delta(), Fault::Status(503), Times::Forever);
+        let groups = Match::vendor(Vendor::Graph).route("/groups/delta");
+        stage.twin.faults().inject(groups, Fault::ExpireDelta(DeltaExpiry::Gone), Times::N(1));
+        stage.twin.world().add_member(staff, ada);
+        stage.until("the users were asked for from the start", async || (started() > before).then_some(())).await;
+        stage.twin.faults().lift(failing);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
     empty_repeated_and_replayed_pages_change_nothing_twice(
         stage, Setup { delta_page: 2, ..Setup::unlimited() }
     ) {
