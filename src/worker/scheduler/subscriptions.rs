@@ -212,9 +212,11 @@ impl Keeper<'_> {
     async fn try_keep(&self, made: &mut Made) -> Result<Kept, entra::Error> {
         let here = self.listed.iter().filter(|subscription| subscription.resource == self.resource);
         let (good, stale): (Vec<_>, Vec<_>) = here.partition(|subscription| self.is_good(subscription, made));
-        let ours: Vec<_> = stale.into_iter().filter(|subscription| made.has(subscription.id)).collect();
+        let ours: Vec<_> =
+            stale.into_iter().filter(|subscription| self.is_ours(subscription, made)).collect();
         for subscription in ours {
-            // Ours, with an address or a secret of yesterday: neither can be changed for all of its parts by PATCH.
+            // With an address or a secret of yesterday, or a secret that nobody can tell: neither can be changed for all of
+            // its parts by PATCH.
             self.settings.client.delete(subscription.id).await?;
             made.remove(subscription.id);
         }
@@ -225,8 +227,16 @@ impl Keeper<'_> {
     }
 
     fn is_good(&self, subscription: &Subscription, made: &Made) -> bool {
+        self.leads_here(subscription) && made.secret_of(subscription.id) == Some(self.secret_hash().as_str())
+    }
+
+    /// One that leads here and is not known was made by us too: the reply was lost, or the store.
+    fn is_ours(&self, subscription: &Subscription, made: &Made) -> bool {
+        made.has(subscription.id) || self.leads_here(subscription)
+    }
+
+    fn leads_here(&self, subscription: &Subscription) -> bool {
         subscription.notification_url == self.settings.notification_url.as_str()
-            && made.secret_of(subscription.id) == Some(self.secret_hash().as_str())
     }
 
     async fn renew(&self, subscription: &Subscription, made: &mut Made) -> Result<Kept, entra::Error> {

@@ -123,10 +123,41 @@ crate::stories! {
         stage.end().await;
     }
 
-    a_subscription_that_a_lost_store_does_not_know_is_told_deleted_and_ensured(stage, Setup::unlimited()) {
+    one_whose_reply_was_lost_is_made_anew_and_nobody_is_told(stage, Setup::unlimited()) {
+        let making = Match::vendor(Vendor::Graph).method("POST").route("/subscriptions");
+        stage.twin.faults().inject(making, Fault::LoseReply, Times::N(1));
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        stage.until_known_as_ours("users").await;
+        stage.until_known_as_ours("groups").await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_told_and_done().await;
+        assert!(stage.messages().is_empty());
+        stage.end().await;
+    }
+
+    those_that_a_lost_store_does_not_know_are_made_anew(stage, Setup::unlimited()) {
         stage.start_subscribed().await;
         stage.stop().await;
+        let before = [id_of(&stage, "users"), id_of(&stage, "groups")];
         stage.store().set_note("subscriptions.made", None).await.unwrap();
+        stage.start().await;
+        stage.until_world("others stand", |world| {
+            world.subscriptions().count() == 2 && before.iter().all(|id| world.find_subscription(id).is_none())
+        }).await;
+        stage.until_idle().await;
+        assert!(stage.messages().is_empty());
+        stage.end().await;
+    }
+
+    a_subscription_of_another_installation_is_told_deleted_and_ensured(stage, Setup::unlimited()) {
+        stage.start_subscribed().await;
+        stage.stop().await;
+        // Unknown, and leading elsewhere.
+        stage.store().set_note("subscriptions.made", None).await.unwrap();
+        stage.be_reachable();
         stage.start().await;
         let told = stage.until_told("another subscription of this application for users").await;
         assert!(told.everything().contains("lockstep subscriptions delete"), "{}", told.everything());
