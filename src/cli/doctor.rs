@@ -88,9 +88,9 @@ async fn tenant(vendors: &Vendors) -> Line {
 async fn graph(vendors: &Vendors) -> Vec<Line> {
     let policy = &vendors.config.policy;
     let properties: BTreeSet<String> = policy.properties().into_iter().map(str::to_owned).collect();
-    let users = Tracked::Users { properties };
+    let (told, unknown) = told(vendors, properties).await;
     let tried = [
-        ("users can be read", vendors.entra.delta(&users, &DeltaFrom::Latest).await.map(drop)),
+        ("users can be read", told),
         ("groups can be read", vendors.entra.delta(&Tracked::Groups, &DeltaFrom::Latest).await.map(drop)),
         ("risk can be read", vendors.entra.risk(ObjectId(uuid::Uuid::nil())).await.map(drop)),
     ];
@@ -98,7 +98,28 @@ async fn graph(vendors: &Vendors) -> Vec<Line> {
         Ok(()) => Line::good(format!("Graph: {what}")),
         Err(error) => Line::bad(format!("Graph: not so that {what}"), error.to_string()),
     };
-    tried.into_iter().map(line).collect()
+    tried.into_iter().map(line).chain(unknown).collect()
+}
+
+/// Whether users can be read with what the policy maps. One property that they do not have refuses all of them: then each
+/// is asked for alone.
+async fn told(vendors: &Vendors, properties: BTreeSet<String>) -> (Result<(), entra::Error>, Vec<Line>) {
+    let together = vendors.entra.tells(properties.clone()).await;
+    if !matches!(together, Err(entra::Error::Refused { .. })) {
+        return (together, Vec::new());
+    }
+    let mut lines = Vec::new();
+    for property in properties {
+        if let Err(error @ entra::Error::Refused { .. }) =
+            vendors.entra.tells([property.clone()].into()).await
+        {
+            let what = format!("Graph: users have no property {property} ({error})");
+            let fix =
+                "correct its name in the policy; a directory extension must be registered in the tenant";
+            lines.push(Line::bad(what, fix));
+        }
+    }
+    (vendors.entra.tells(BTreeSet::new()).await, lines)
 }
 
 async fn groups(vendors: &Vendors) -> Vec<Line> {

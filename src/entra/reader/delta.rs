@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::profile::fewer;
 use super::{Reader, misfit, read};
 use crate::entra::call::{At, Operation};
 use crate::entra::{Error, Link, wire};
@@ -88,11 +89,34 @@ pub enum Membership {
 }
 
 impl Reader {
-    /// One page; memory does not grow with the directory.
+    /// One page; memory does not grow with the directory. What begins with properties that Graph refuses begins with fewer.
     ///
     /// # Errors
     /// [`Error::ResyncNeeded`] when the link is no longer known: then everything has to be read again.
     pub async fn delta(&self, what: &Tracked, from: &DeltaFrom) -> Result<DeltaPage, Error> {
+        let mut page = self.page(what, from).await;
+        let Tracked::Users { properties } = what else { return page };
+        let mut properties = properties.clone();
+        while !matches!(from, DeltaFrom::Link(_))
+            && let Err(error) = &page
+            && let Some(fewer) = fewer(&properties, error)
+        {
+            tracing::warn!("not every property that the policy maps can be followed: {error}");
+            properties = fewer.clone();
+            page = self.page(&Tracked::Users { properties: fewer }, from).await;
+        }
+        page
+    }
+
+    /// Whether Graph tells exactly these properties of users.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when users do not have one of them.
+    pub async fn tells(&self, properties: BTreeSet<String>) -> Result<(), Error> {
+        self.page(&Tracked::Users { properties }, &DeltaFrom::Latest).await.map(drop)
+    }
+
+    async fn page(&self, what: &Tracked, from: &DeltaFrom) -> Result<DeltaPage, Error> {
         let operation = what.operation();
         let path = what.path(from);
         let at = match from {

@@ -60,11 +60,12 @@ impl Reader {
             },
         ];
         let [user, memberships] = self.caller.both(PROFILE_GET, &parts).await?;
+        let (user, properties) = self.with_fewer(id, properties, user).await;
         let answer = match user {
             Err(error) if error.is_gone() => return self.seen_deleted(id).await,
             other => other?,
         };
-        let (person, profile) = person(id, properties, &answer)?;
+        let (person, profile) = person(id, &properties, &answer)?;
         let groups = self.groups(memberships).await?;
         Ok(Seen { directory: Directory::Present(person), profile, groups })
     }
@@ -79,16 +80,36 @@ impl Reader {
         properties: &BTreeSet<String>,
     ) -> Result<Seen, Error> {
         let path = user_path(id, properties);
-        let answer = match self.caller.get(user_get(properties), At::Path(&path)).await {
+        let user = self.caller.get(user_get(properties), At::Path(&path)).await;
+        let (user, properties) = self.with_fewer(id, properties, user).await;
+        let answer = match user {
             Err(error) if error.is_gone() => return self.seen_deleted(id).await,
             other => other?,
         };
-        let (person, profile) = person(id, properties, &answer)?;
+        let (person, profile) = person(id, &properties, &answer)?;
         Ok(Seen {
             directory: Directory::Present(person),
             profile,
             groups: Groups::Unread("not asked for".into()),
         })
+    }
+
+    /// Asked again with fewer properties while Graph refuses those: a mistyped one must not hide who is disabled. What was
+    /// given up is not told.
+    async fn with_fewer(
+        &self,
+        id: ObjectId,
+        properties: &BTreeSet<String>,
+        first: Result<Answer, Error>,
+    ) -> (Result<Answer, Error>, BTreeSet<String>) {
+        let (mut answer, mut properties) = (first, properties.clone());
+        while let Err(error) = &answer
+            && let Some(fewer) = fewer(&properties, error)
+        {
+            answer = self.caller.get(user_get(&fewer), At::Path(&user_path(id, &fewer))).await;
+            properties = fewer;
+        }
+        (answer, properties)
     }
 
     async fn seen_deleted(&self, id: ObjectId) -> Result<Seen, Error> {
@@ -110,6 +131,21 @@ impl Reader {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What to ask for after Graph has refused to tell these properties: one that a user does not have refuses the whole
+/// request (400). Directory extensions are given up first; they exist only where an application has registered them.
+pub(super) fn fewer(properties: &BTreeSet<String>, error: &Error) -> Option<BTreeSet<String>> {
+    if !matches!(error, Error::Refused { status: 400, .. }) || properties.is_empty() {
+        return None;
+    }
+    let known: BTreeSet<String> = properties.iter().filter(|name| !is_extension(name)).cloned().collect();
+    Some(if known.len() < properties.len() { known } else { BTreeSet::new() })
+}
+
+/// A directory extension, `extension_<application>_<name>`.
+fn is_extension(name: &str) -> bool {
+    name.starts_with("extension_")
 }
 
 /// Graph has answered, only not with memberships; coming again would bring the same.
@@ -171,6 +207,10 @@ fn person(id: ObjectId, properties: &BTreeSet<String>, answer: &Answer) -> Resul
     if properties.contains(MANAGER) {
         told.entry(MANAGER).or_insert(Value::Null);
     }
+    // Directory extensions without a value are left out as well; of one that does not exist, nothing is answered at all.
+    for extension in properties.iter().filter(|name| is_extension(name)) {
+        told.entry(extension.as_str()).or_insert(Value::Null);
+    }
     Ok((person, Profile(told)))
 }
 
@@ -230,6 +270,26 @@ mod tests {
             "manager": { "id": "m", "displayName": "M" }
         });
         assert_eq!(Value::Object(profile.0), expected);
+    }
+
+    #[test]
+    fn an_extension_that_was_asked_for_and_is_left_out_is_empty() {
+        let (unset, set) =
+            ("extension_24d3b14421ae4080943f7067b395b913_a", "extension_24d3b14421ae4080943f7067b395b913_b");
+        let told = answer(json!({ "id": ID, set: 1 }));
+        let (_, profile) = person(id(), &names(&[unset, set, "department"]), &told).unwrap();
+        assert_eq!(Value::Object(profile.0), json!({ "id": ID, unset: null, set: 1 }));
+    }
+
+    #[test]
+    fn refused_properties_are_given_up_in_two_steps() {
+        let refused = |status| Error::Refused { operation: "user.get", status, code: "BadRequest".into() };
+        let extension = "extension_24d3b14421ae4080943f7067b395b913_typo";
+        let first = fewer(&names(&["department", "manager", extension]), &refused(400));
+        assert_eq!(first, Some(names(&["department", "manager"])));
+        assert_eq!(fewer(&first.unwrap(), &refused(400)), Some(names(&[])));
+        assert_eq!(fewer(&names(&[]), &refused(400)), None);
+        assert_eq!(fewer(&names(&[extension]), &refused(409)), None);
     }
 
     #[test]

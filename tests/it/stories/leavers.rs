@@ -1,7 +1,7 @@
 //! Somebody leaves: locked at once, kept for the grace, deleted when the policy says so, brought back when restored.
 
 use lockstep::case::{CaseState, Reason};
-use lockstep_twin::{Setup, Vendor, Write};
+use lockstep_twin::{Mishap, Setup, Times, Vendor, Write};
 use serde_json::json;
 
 use super::directory::{SWEEPING, attribute, role};
@@ -35,6 +35,34 @@ crate::stories! {
         stage.until_app_metadata(&account, "department", json!("Sales")).await;
         stage.until_told_and_done().await;
         assert!(stage.twin.world().can_sign_in(&account));
+        stage.end().await;
+    }
+
+    a_mistyped_property_keeps_nobody_from_being_locked(stage, Setup::unlimited()) {
+        const TYPO: &str = "extension_24d3b14421ae4080943f7067b395b913_typo";
+        stage.policy(&format!(
+            "{SWEEPING}{}{}", attribute("app_metadata.department", "department"), attribute("app_metadata.cost", TYPO)
+        ));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_finding(ada, &format!("app_metadata.cost is kept: Graph does not tell {TYPO}")).await;
+        stage.until_told_and_done().await;
+        // From here on only the sweep finds anything.
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        stage.twin.world().disable(ada);
+        let case = stage.until_case(ada, CaseState::Verified).await;
+        assert_eq!(case.reason, Reason::Disabled);
+        assert!(stage.is_locked_out(&account));
+        let doctor = stage.run(&["doctor"]);
+        assert!(doctor.out.contains(&format!("users have no property {TYPO}")), "{}", doctor.out);
+        assert!(!doctor.out.contains("no property department"), "{}", doctor.out);
+        stage.until_idle().await;
+        stage.stop().await;
+        let complaints = stage.twin.journal().complaints();
+        assert!(complaints.iter().all(|one| one.text.ends_with(TYPO)), "{complaints:#?}");
+        stage.complaints_expected = complaints.len();
         stage.end().await;
     }
 

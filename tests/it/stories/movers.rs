@@ -104,6 +104,21 @@ crate::stories! {
         stage.end().await;
     }
 
+    an_extension_that_is_cleared_is_cleared(stage, Setup::unlimited()) {
+        const APP: &str = "24d3b144-21ae-4080-943f-7067b395b913";
+        let extension = stage.twin.world().register_extension(APP, "costCentre");
+        stage.policy(&attribute("app_metadata.cost", &extension));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().set_directory_extension(ada, APP, "costCentre", json!("4711"));
+        stage.until_app_metadata(&account, "cost", json!("4711")).await;
+        stage.twin.world().set_directory_extension(ada, APP, "costCentre", Value::Null);
+        stage.until_app_metadata(&account, "cost", Value::Null).await;
+        stage.until_nothing_is_found(ada).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
     names_in_every_script_with_quotes_and_emoji_arrive_as_they_are(stage, Setup::unlimited()) {
         stage.policy(&attribute("app_metadata.shown", "displayName"));
         stage.start_subscribed().await;
