@@ -100,7 +100,8 @@ fn groups_are_missing(snapshot: &SyncSnapshot, policy: &Policy) -> bool {
     matches!(snapshot.groups, Groups::Unread(_)) && give && !snapshot.accounts.is_empty()
 }
 
-/// Somebody outside keeps what is there, except what we have given: that is taken back, once.
+/// Somebody outside keeps what is there. Who was kept in step before loses the roles and organizations that the policy
+/// names, once.
 fn keep_or_take(snapshot: &SyncSnapshot, policy: &Policy, why: String) -> SyncPlan {
     let ours = snapshot.remembered.as_ref().is_some_and(|remembered| !remembered.proven.is_empty());
     if !ours {

@@ -17,7 +17,8 @@ use super::mapping::Expression;
 use crate::event::ObjectId;
 use crate::snapshot::sync::RootField;
 
-/// `[people]`: who is kept in step. Somebody outside keeps what is there; nothing is taken away for that alone.
+/// `[people]`: who is kept in step. Somebody who was never among them keeps what is there; who leaves them keeps the
+/// account and its attributes, and loses the roles and organizations that the policy names.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct People {
