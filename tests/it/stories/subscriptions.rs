@@ -15,9 +15,13 @@ const LIST: &str = "GET /v1.0/subscriptions";
 const RENEW: &str = "PATCH /v1.0/subscriptions/{id}";
 
 fn id_of(stage: &Stage, resource: &str) -> String {
+    found(stage, resource).unwrap_or_else(|| panic!("no subscription to {resource}"))
+}
+
+fn found(stage: &Stage, resource: &str) -> Option<String> {
     let world = stage.twin.world();
     let found = world.subscriptions().find(|one| one.resource.trim_matches('/') == resource);
-    found.unwrap_or_else(|| panic!("no subscription to {resource}")).id.clone()
+    found.map(|one| one.id.clone())
 }
 
 impl Stage {
@@ -25,7 +29,8 @@ impl Stage {
     async fn until_known_as_ours(&self, resource: &str) {
         self.until(&format!("the subscription to {resource} is known as ours"), async || {
             let made = self.store().note("subscriptions.made").await.unwrap()?;
-            made.contains(&id_of(self, resource)).then_some(())
+            // Between deleting and making anew there is none.
+            made.contains(&found(self, resource)?).then_some(())
         })
         .await;
     }
