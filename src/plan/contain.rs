@@ -11,7 +11,7 @@ use crate::case::{
     Response, Restraint,
 };
 use crate::clock::{self, Timestamp};
-use crate::event::EventKind;
+use crate::event::{EventId, EventKind};
 use crate::policy::{Mode, Policy};
 use crate::snapshot::{Access, Account, AccountsSeen, Blocked, Count, Directory, Snapshot};
 
@@ -31,7 +31,7 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, no
         return Plan::nothing("nothing calls for containment".into());
     };
     let causes = reasons::join(Vec::new(), called.causes());
-    let (response, restraint) = restrain(snapshot, policy, &first.cause);
+    let (response, restraint) = restrain(snapshot, policy, &first.cause, first.event);
     let acts = response >= Response::EndSessions
         && !matches!(restraint, Some(Restraint::ObserveMode | Restraint::Protected));
     if !acts && let Some(held) = told_already(snapshot, restraint, now) {
@@ -74,8 +74,14 @@ fn verify_by(policy: &Policy, now: Timestamp) -> Timestamp {
     clock::after(now, Duration::from_secs(policy.contain.verify_within_seconds))
 }
 
-/// How far it goes after protection and the brake. An operator's own request is not braked: a person has decided.
-fn restrain(snapshot: &Snapshot, policy: &Policy, strongest: &Cause) -> (Response, Option<Restraint>) {
+/// How far it goes after protection and the brake. An operator's own request is not braked: a person has decided. What
+/// is blocked already is not braked any more.
+fn restrain(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    strongest: &Cause,
+    event: EventId,
+) -> (Response, Option<Restraint>) {
     let protected = |account| is_protected(snapshot, policy, account);
     if policy.protected.people.contains(&snapshot.subject.object) || snapshot.accounts.keys().any(protected) {
         return (Response::Notify, Some(Restraint::Protected));
@@ -84,7 +90,9 @@ fn restrain(snapshot: &Snapshot, policy: &Policy, strongest: &Cause) -> (Respons
         return (strongest.response, Some(Restraint::ObserveMode));
     }
     match strongest.response {
-        Response::Contain if is_braked(snapshot, policy, [strongest]) => {
+        Response::Contain
+            if is_braked(snapshot, policy, [strongest]) && !reasons::is_off_the_record(snapshot, event) =>
+        {
             (Response::EndSessions, Some(Restraint::ContainBrake))
         }
         response => (response, None),

@@ -4,14 +4,18 @@
 //! has cleared it since; disabled or deleted when the account is enabled again and Entra finds no risk; an operator's
 //! only by an operator). A release answers what is not newer than its instant: a person's word answers every reason,
 //! Entra's word about a risk answers alerts.
+//!
+//! One exception: where an account is blocked already for an event of this look and no case is on record, a former life
+//! locked it and could not write that down. Then the event calls whatever is over by now, so that the case is there to
+//! be released.
 
 use std::cmp::Reverse;
 
-use crate::case::{Case, CaseState, Cause, Reason, Releaser, Response};
+use crate::case::{Case, CaseId, CaseState, Cause, Reason, Releaser, Response};
 use crate::clock::Timestamp;
 use crate::event::{Event, EventId, EventKind, RiskEvidence, RiskLevel, RiskState};
 use crate::policy::{Policy, ReleaseWhenCleared};
-use crate::snapshot::{Directory, Enabled, Risk, RiskView, Snapshot};
+use crate::snapshot::{Account, Directory, Enabled, Risk, RiskView, Snapshot};
 
 /// A reason that this look has found, and the event that told of it.
 pub(super) struct Wanted {
@@ -42,7 +46,10 @@ enum Weighed {
 /// Every reason that holds and that no release has answered.
 pub(super) fn called_for(snapshot: &Snapshot, policy: &Policy) -> Called {
     let mut called = Called { wanted: Vec::new(), left: None };
-    let found = operators(snapshot).chain(gone_from_entra(snapshot, policy)).chain(alerts(snapshot, policy));
+    let found = operators(snapshot)
+        .chain(gone_from_entra(snapshot, policy))
+        .chain(alerts(snapshot, policy))
+        .chain(off_the_record(snapshot));
     for weighed in found {
         match unanswered(snapshot, weighed) {
             Weighed::Calls(wanted) if wanted.cause.response == Response::Ignore => {
@@ -53,7 +60,10 @@ pub(super) fn called_for(snapshot: &Snapshot, policy: &Policy) -> Called {
             Weighed::Not(why) => called.left = Some(why),
         }
     }
-    called.wanted.sort_by_key(|wanted| (Reverse(wanted.cause.response), rank(&wanted.cause.reason)));
+    called.wanted.sort_by_key(|wanted| {
+        let named_by_block = is_off_the_record(snapshot, wanted.event);
+        (!named_by_block, Reverse(wanted.cause.response), rank(&wanted.cause.reason))
+    });
     called
 }
 
@@ -121,6 +131,23 @@ fn gone_from_entra<'a>(snapshot: &'a Snapshot, policy: &Policy) -> impl Iterator
     weighed.map(|((ask, reason, response), as_of)| Weighed::told_by(ask, reason, response, as_of)).into_iter()
 }
 
+/// Whether a block of this event's case stands though there is no case.
+pub(super) fn is_off_the_record(snapshot: &Snapshot, event: EventId) -> bool {
+    let case = CaseId::opened_by(event);
+    let stamped = |account: &Account| account.stamp.as_ref().is_some_and(|stamp| stamp.case == case);
+    snapshot.case.is_none() && snapshot.accounts.values().any(stamped)
+}
+
+/// A change that no longer shows what it was about: that the account was disabled is the least that it can have been.
+fn off_the_record(snapshot: &Snapshot) -> impl Iterator<Item = Weighed> + '_ {
+    snapshot.asks.iter().filter_map(|ask| match &ask.kind {
+        EventKind::Escalated | EventKind::UserDeleted if is_off_the_record(snapshot, ask.id) => {
+            Some(Weighed::told_by(ask, Reason::Disabled, Response::Contain, ask.received_at))
+        }
+        _ => None,
+    })
+}
+
 fn alerts<'a>(snapshot: &'a Snapshot, policy: &'a Policy) -> impl Iterator<Item = Weighed> + 'a {
     snapshot.asks.iter().filter_map(|ask| match &ask.kind {
         EventKind::RiskReported(evidence) => Some(weigh(snapshot, policy, ask, evidence)),
@@ -168,6 +195,9 @@ fn calls(level: RiskLevel, state: RiskState, needed: RiskLevel) -> bool {
 /// Something newer says that it is over: Entra cleared the risk, or a case was released since.
 fn unanswered(snapshot: &Snapshot, weighed: Weighed) -> Weighed {
     let Weighed::Calls(wanted) = weighed else { return weighed };
+    if is_off_the_record(snapshot, wanted.event) {
+        return Weighed::Calls(wanted);
+    }
     let what = if is_risk(&wanted.cause) { "this alert" } else { "this was told" };
     if is_risk(&wanted.cause)
         && let Some((state, since)) = cleared_since(&snapshot.risk, wanted.cause.as_of)

@@ -8,6 +8,7 @@ mod brake;
 mod entra;
 mod exposure;
 mod histories;
+mod off_record;
 mod open_case;
 pub(in crate::plan) mod print;
 mod read_back;
