@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lockstep::case::{CaseId, CaseState, Restraint};
 use lockstep::store;
-use lockstep_twin::{AccountId, Setup, Vendor};
+use lockstep_twin::{AccountId, PersonId, Setup, Vendor};
 
 use super::verbs::{BLOCK, REVOKE};
 use crate::harness::Stage;
@@ -65,6 +65,15 @@ impl Stage {
         assert!(self.metric(LAG).await.unwrap() > 0.0);
     }
 
+    /// Somebody at risk is locked out, and the store has no room to tell.
+    async fn lock_off_the_record(&self, name: &str) -> (PersonId, AccountId) {
+        let (person, account) = self.at_risk(name, "high");
+        self.fill_store().await;
+        self.alert(person, "high").await;
+        self.until_locked_off_the_record(&account).await;
+        (person, account)
+    }
+
     async fn until_all_is_on_record(&self) {
         self.until("nothing waits to be put on record", async || {
             self.metric(LAG).await.filter(|lag| *lag == 0.0).map(drop)
@@ -98,10 +107,7 @@ const ONE_LOCKOUT: [&str; 6] =
 crate::stories! {
     a_full_store_holds_up_no_lockout_and_all_of_it_is_recorded_once(stage, Setup::unlimited()) {
         stage.start().await;
-        let (anna, account) = stage.at_risk("Anna Berg", "high");
-        stage.fill_store().await;
-        stage.alert(anna, "high").await;
-        stage.until_locked_off_the_record(&account).await;
+        let (anna, account) = stage.lock_off_the_record("Anna Berg").await;
         assert!(stage.cases_of(anna).await.is_empty(), "nothing can be written");
         stage.make_room();
         let case = stage.until_case(anna, CaseState::Verified).await;
@@ -116,10 +122,7 @@ crate::stories! {
 
     what_several_looks_do_while_the_store_is_full_is_recorded_once(stage, Setup::unlimited()) {
         stage.start().await;
-        let (anna, first) = stage.at_risk("Anna Berg", "high");
-        stage.fill_store().await;
-        stage.alert(anna, "high").await;
-        stage.until_locked_off_the_record(&first).await;
+        let (anna, first) = stage.lock_off_the_record("Anna Berg").await;
         let second = stage.twin.world().add_database_account(anna);
         stage.twin.world().sign_in(&second);
         stage.alert(anna, "high").await;
@@ -147,10 +150,7 @@ crate::stories! {
 
     a_restart_while_the_store_is_full_ends_with_one_case_of_what_stands(stage, Setup::unlimited()) {
         stage.start().await;
-        let (anna, account) = stage.at_risk("Anna Berg", "high");
-        stage.fill_store().await;
-        stage.alert(anna, "high").await;
-        stage.until_locked_off_the_record(&account).await;
+        let (anna, account) = stage.lock_off_the_record("Anna Berg").await;
         stage.stop().await;
         stage.start().await;
         stage.until("the lockout is found again", async || {
@@ -170,6 +170,24 @@ crate::stories! {
         assert_eq!(stage.requests(Vendor::Auth0, REVOKE).len(), 2);
         stage.until_told("verified in").await;
         assert_eq!((stage.messages().len(), stage.cases_of(anna).await.len()), (1, 1));
+        stage.end().await;
+    }
+
+    whose_reason_is_over_after_such_a_restart_is_released(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.lock_off_the_record("Anna Berg").await;
+        stage.stop().await;
+        stage.twin.world().dismiss_risk(anna);
+        stage.make_room();
+        stage.start().await;
+        let case = stage.until_case(anna, CaseState::Released).await;
+        stage.until_all_is_on_record().await;
+        assert!(stage.twin.world().can_sign_in(&account));
+        let told = stage.told_of(case.id).await;
+        assert_eq!(told.first().map(String::as_str), Some("case.requested"), "{told:?}");
+        assert!(told.contains(&"action.found".to_owned()), "{told:?}");
+        stage.until_told("Released").await;
+        assert_eq!(stage.cases_of(anna).await.len(), 1);
         stage.end().await;
     }
 
@@ -199,11 +217,8 @@ crate::stories! {
     the_brake_counts_lockouts_that_are_not_on_record(stage, Setup::unlimited()) {
         stage.policy("[contain.brake]\ncontainments = 1\n");
         stage.start().await;
-        let (anna, locked) = stage.at_risk("Anna Berg", "high");
         let (ben, let_off) = stage.at_risk("Ben Carr", "high");
-        stage.fill_store().await;
-        stage.alert(anna, "high").await;
-        stage.until_locked_off_the_record(&locked).await;
+        let (anna, _) = stage.lock_off_the_record("Anna Berg").await;
         stage.alert(ben, "high").await;
         stage.make_room();
         let case = stage.until_case(ben, CaseState::Verified).await;
