@@ -103,6 +103,14 @@ pub enum Way {
 }
 
 impl SyncAction {
+    /// Done a second time, it is there twice.
+    pub fn is_felt_twice(&self) -> bool {
+        matches!(
+            self,
+            SyncAction::Provision(_) | SyncAction::MailPasswordLink { .. } | SyncAction::MailEnrolment { .. }
+        )
+    }
+
     /// The account that it changes; a new one has none yet.
     pub fn account(&self) -> Option<&AccountId> {
         match self {

@@ -5,6 +5,7 @@
 
 mod contain;
 pub(super) mod group;
+mod sole;
 mod sync;
 mod tenant;
 

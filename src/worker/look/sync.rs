@@ -6,9 +6,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::picture::{self, Known, Picture};
 use super::super::record::sync as record;
+use super::sole::Sole;
 use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
 use crate::action::Outcome;
 use crate::action::sync::SyncAction;
@@ -30,14 +32,19 @@ use crate::store::{self, SavePerson};
 /// Rounds of one look. Four are usual for a joiner (read, make, fill, done).
 const ROUNDS_MAX: u32 = 10;
 /// How soon to look again when the tenant's catalogue was stale.
-const STALE_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+const STALE_AGAIN: Duration = Duration::from_secs(1);
+/// How soon to look again when another process is at work on the same person.
+const TAKEN_AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
     let _turn = looker.turns.take(subject).await;
-    match Look::begin(looker, subject, asks).await {
-        Ok(look) => look.run().await.unwrap_or_else(|trouble| looker.later(&trouble)),
-        Err(trouble) => looker.later(&trouble),
-    }
+    let mut look = match Look::begin(looker, subject, asks).await {
+        Ok(look) => look,
+        Err(trouble) => return looker.later(&trouble),
+    };
+    let verdict = look.run().await.unwrap_or_else(|trouble| looker.later(&trouble));
+    look.sole.give_back().await;
+    verdict
 }
 
 /// One person on the way through the rounds.
@@ -53,6 +60,7 @@ struct Look<'a> {
     /// What Auth0 refused in this look; not tried again before the next.
     refused: BTreeSet<String>,
     has_provisioned: bool,
+    sole: Sole<'a>,
 }
 
 impl<'a> Look<'a> {
@@ -66,10 +74,12 @@ impl<'a> Look<'a> {
         let mut picture = picture::read(looker.eyes(), subject, &policy, &known, depth, asked_at).await?;
         picture.snapshot.means = looker.means();
         let (unwritten, refused) = (Vec::new(), BTreeSet::new());
-        Ok(Look { looker, subject, asks, policy, known, picture, unwritten, refused, has_provisioned: false })
+        let sole = Sole::new(looker.deps.store.as_ref(), &looker.deps.clock, subject);
+        let has_provisioned = false;
+        Ok(Look { looker, subject, asks, policy, known, picture, unwritten, refused, has_provisioned, sole })
     }
 
-    async fn run(mut self) -> Result<Verdict, Trouble> {
+    async fn run(&mut self) -> Result<Verdict, Trouble> {
         if self.must_be_contained() {
             return self.escalate().await;
         }
@@ -107,10 +117,25 @@ impl<'a> Look<'a> {
         if plan.actions.is_empty() {
             return self.end(plan).await.map(Some);
         }
+        if plan.actions.iter().any(SyncAction::is_felt_twice) && !self.is_alone().await? {
+            return Ok(Some(Verdict::Later {
+                at: clock::after(now, TAKEN_AGAIN),
+                counted: Counted::No,
+                why: "another process is at work on this person".into(),
+                pause_until: None,
+            }));
+        }
         self.write_down(&plan).await?;
         let applied = apply::apply(keeper, checked).await;
         self.take_outcomes(applied).await?;
         Ok(None)
+    }
+
+    /// Whether no other process makes the account or sends the mails that this look is about to, and none has since it
+    /// began.
+    async fn is_alone(&mut self) -> Result<bool, Trouble> {
+        let alone = self.sole.take(self.picture.snapshot.remembered.as_ref()).await;
+        alone.map_err(|error| Trouble::from_store(&error))
     }
 
     /// The decision, and what it makes owed, are on record before anything is done.

@@ -107,7 +107,7 @@ const ONE_LOCKOUT: [&str; 6] =
 crate::stories! {
     a_full_store_holds_up_no_lockout_and_all_of_it_is_recorded_once(stage, Setup::unlimited()) {
         stage.start().await;
-        let (anna, account) = stage.lock_off_the_record("Anna Berg").await;
+        let (anna, _) = stage.lock_off_the_record("Anna Berg").await;
         assert!(stage.cases_of(anna).await.is_empty(), "nothing can be written");
         stage.make_room();
         let case = stage.until_case(anna, CaseState::Verified).await;
