@@ -8,6 +8,7 @@ mod connection;
 mod directory;
 mod drain;
 mod footprint;
+mod group;
 mod ingest;
 mod lanes;
 mod load;
@@ -28,13 +29,14 @@ use report::{Format, Report};
 /// One benchmark: its name and what it does.
 type Bench = (&'static str, fn(&mut Report) -> anyhow::Result<()>);
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     ("footprint", footprint::run),
     ("reaction", reaction::run),
     ("lanes", lanes::run),
     ("directory", directory::run),
     ("drain", drain::run),
     ("sweep", sweep::run),
+    ("group", group::run),
     ("ingest", ingest::run),
 ];
 

@@ -13,7 +13,7 @@ use lockstep::event::{ObjectId, Subject, TenantId};
 use lockstep::store::Store;
 use lockstep::store::sqlite::{self, Sqlite};
 use lockstep_twin::send::risk;
-use lockstep_twin::{Hire, PersonId, Setup, Twin, Vendor};
+use lockstep_twin::{Entry, Hire, PersonId, Setup, Twin, Vendor};
 
 use crate::connection::Connection;
 use crate::load;
@@ -115,8 +115,15 @@ impl<'a> Alarm<'a> {
         let sent = Instant::now();
         let status = self.connection.exchange(&request).await?;
         ensure!(status == 202, "the alert was answered with {status}");
-        let block = self.twin.journal().wait_for(|entry| entry.seq > last && entry.route == BLOCK, PATIENCE);
-        let block = block.await.with_context(|| format!("{person} was not blocked"))?;
+        // The account is named after the person; the other lanes may change other accounts meanwhile.
+        let object = person.to_string();
+        let blocks = |entry: &Entry| entry.seq > last && entry.route == BLOCK && entry.path.contains(&object);
+        let block = self
+            .twin
+            .journal()
+            .wait_for(blocks, PATIENCE)
+            .await
+            .with_context(|| format!("{person} was not blocked"))?;
         self.until_verified(person).await?;
         Ok(block.at.saturating_duration_since(sent))
     }
