@@ -1,6 +1,7 @@
 //! Delta links: what a sweep makes of the pages and links that Graph gives, of a link that is not honoured any more, and of
 //! a link that does not track what it should.
 
+use lockstep::case::CaseState;
 use lockstep_twin::{
     AccountId, DeltaExpiry, Fault, GroupId, Match, Mishap, PageFault, PersonId, Setup, Times, Vendor,
 };
@@ -8,6 +9,9 @@ use serde_json::json;
 
 use super::directory::{SWEEPING, attribute, role};
 use crate::harness::Stage;
+
+/// When everybody was last swept without Graph asking for it.
+const UNASKED_AT: &str = "sweep.unasked_at";
 
 fn users() -> Match {
     Match::vendor(Vendor::Graph).route("/users/delta")
@@ -87,6 +91,89 @@ crate::stories! {
         stage.until("the users were asked for from the start", async || (starts(&stage) > before).then_some(())).await;
         stage.twin.faults().lift(failing);
         stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_link_that_graph_refuses_means_everybody_anew(stage, Setup::unlimited()) {
+        let (staff, ada, account) = stage.role_followed_by_sweeps_alone().await;
+        stage.twin.faults().inject(groups(), Fault::ExpireDelta(DeltaExpiry::Refused), Times::N(1));
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        // Users and groups have a link each, and the hour is over.
+        stage.store().set_note(UNASKED_AT, None).await.unwrap();
+        let refused = stage.twin.faults().inject(users(), Fault::ExpireDelta(DeltaExpiry::Refused), Times::N(1));
+        stage.until_struck(refused).await;
+        stage.twin.world().disable(ada);
+        stage.until_case(ada, CaseState::Verified).await;
+        stage.until_swept_anew().await;
+        stage.end().await;
+    }
+
+    links_that_graph_always_refuses_do_not_sweep_everybody_over_and_over(stage, Setup::unlimited()) {
+        let (ada, account) = stage.followed_by_sweeps_alone(&department()).await;
+        stage.until_swept_anew().await;
+        let started = starts(&stage);
+        let refusing = stage.twin.faults().inject(users(), Fault::ExpireDelta(DeltaExpiry::Refused), Times::Forever);
+        let asked = || stage.requests(Vendor::Graph, "GET /v1.0/users/delta").len();
+        let before = asked();
+        // One is refused, one begins, and then only the new link is tried.
+        stage.until("the links are tried again", async || (asked() >= before + 5).then_some(())).await;
+        assert_eq!(starts(&stage), started + 1);
+        stage.twin.faults().lift(refusing);
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_idle().await;
+        // The fault struck the start too, which has no link to refuse.
+        let complaints = stage.twin.journal().complaints();
+        assert!(complaints.iter().all(|one| one.text.ends_with("a request that has none")), "{complaints:#?}");
+        stage.complaints_expected = complaints.len();
+        stage.end().await;
+    }
+
+    groups_that_cannot_be_followed_do_not_keep_users_from_being(stage, Setup::unlimited()) {
+        let (ada, account) = stage.followed_by_sweeps_alone(&department()).await;
+        stage.twin.faults().inject(groups(), Fault::Status(503), Times::Forever);
+        stage.until("a sweep meets it", async || {
+            let asked = stage.requests(Vendor::Graph, "GET /v1.0/groups/delta");
+            asked.iter().any(|entry| entry.status == 503).then_some(())
+        }).await;
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_property_that_users_get_later_is_followed_from_then_on(stage, Setup::unlimited()) {
+        let app = "24d3b144-21ae-4080-943f-7067b395b913";
+        let cost = format!("extension_{}_cost", app.replace('-', ""));
+        let policy = format!("{}{}", department(), attribute("app_metadata.cost", &cost));
+        let (ada, account) = stage.followed_by_sweeps_alone(&policy).await;
+        stage.until_swept_anew().await;
+        stage.twin.world().register_extension(app, "cost");
+        // A sweep that sees the extension follows it, whole or not.
+        stage.until_swept_anew().await;
+        let complaints = stage.twin.journal().complaints();
+        assert!(complaints.iter().all(|one| one.text.ends_with(&cost)), "{complaints:#?}");
+        stage.complaints_expected = complaints.len();
+        stage.twin.world().set_directory_extension(ada, app, "cost", json!("R-12"));
+        stage.until_app_metadata(&account, "cost", json!("R-12")).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_property_that_the_policy_names_again_is_followed_again(stage, Setup::unlimited()) {
+        let without = format!("{SWEEPING}{}", attribute("app_metadata.title", "jobTitle"));
+        let (ada, account) = stage.followed_by_sweeps_alone(&department()).await;
+        for (policy, key, property) in [
+            (without, "title", "jobTitle"),
+            (department(), "department", "department"),
+        ] {
+            stage.change_policy(&policy).await;
+            stage.until_swept_anew().await;
+            stage.twin.world().set_property(ada, property, "Changed".into());
+            stage.until_app_metadata(&account, key, json!("Changed")).await;
+        }
         stage.until_idle().await;
         stage.end().await;
     }

@@ -225,6 +225,30 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_policy_that_changes_while_everybody_is_swept_for_the_first_time_reaches_those_who_were_swept_before_it(
+        stage, Setup { delta_page: 1, ..Setup::unlimited() }
+    ) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        let people = ["Ada Lovelace", "Boris Karl"].map(|name| stage.hire(name));
+        for (person, _) in &people {
+            stage.twin.world().set_property(*person, "department", "Research".into());
+        }
+        let second_page = Match::vendor(Vendor::Graph).route("skiptoken");
+        let held = stage.twin.faults().inject(second_page, Fault::Status(503), Times::Forever);
+        stage.start().await;
+        let first = stage.until("the first page is worked on", async || {
+            let world = stage.twin.world();
+            people.iter().map(|(_, account)| account).find(|account| {
+                world.account(account).app_metadata.contains_key("department")
+            })
+        }).await;
+        stage.change_policy(&attribute("app_metadata.team", "department")).await;
+        stage.twin.faults().lift(held);
+        stage.until_app_metadata(first, "team", json!("Research")).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
     a_catalogue_that_cannot_be_read_holds_everybody_until_it_can(stage, Setup::unlimited()) {
         let staff = stage.twin.world().create_group("Staff");
         stage.twin.world().create_role("Engineer");
