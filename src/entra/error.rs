@@ -77,6 +77,14 @@ impl Error {
         matches!(self, Error::Gone { .. })
     }
 
+    /// Graph does not take a link that it, or another Graph, gave out, and will not: what the link knew is lost.
+    pub fn refuses_link(&self) -> bool {
+        matches!(
+            self,
+            Error::Refused { status: 400 | 404, .. } | Error::Gone { .. } | Error::ForeignLink { .. }
+        )
+    }
+
     /// Unreachable, failing or throttling: this passes without anybody doing anything.
     pub fn is_vendor_away(&self) -> bool {
         matches!(self, Error::Trouble { trouble, .. } if trouble.is_vendor_away())

@@ -196,11 +196,10 @@ impl SyncPlan {
         SyncPlan { remembered: Some(remembered), ..self }
     }
 
-    /// Left for a reason that is known: it does not matter any more what could not be read before.
+    /// Left for a reason that is known: it does not matter any more what could not be read before or which day was to come.
+    /// Once the reason is over, somebody tells: a release, a verified case and Entra each ask for a look.
     fn waiting_for_nothing(mut self) -> SyncPlan {
-        if let Some(remembered) = self.remembered.as_mut().filter(|known| known.unread_since.is_some()) {
-            (remembered.unread_since, remembered.look_at) = (None, None);
-        }
+        self.remembered.iter_mut().for_each(Remembered::wait_for_nothing);
         self
     }
 }

@@ -5,14 +5,14 @@
 //! the sender, as a SIEM does.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
+use std::fs::OpenOptions;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use lockstep::case::CaseState;
 use lockstep::store::WhichCases;
 use lockstep_twin::{Hire, PersonId, Sender, Setup};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::harness::{Backend, Stage};
 
@@ -80,20 +80,10 @@ fn populate(stage: &Stage) -> Vec<PersonId> {
         .collect()
 }
 
-/// What the program says goes to a file beside its data; it dies with the test.
+/// What the program says goes to a file beside its data.
 fn start(stage: &Stage) -> Child {
-    let said =
-        std::fs::OpenOptions::new().create(true).append(true).open(stage.dir.path().join("said")).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_lockstep"))
-        .arg("serve")
-        .env_clear()
-        .envs(&stage.env)
-        .current_dir(stage.dir.path())
-        .stdout(Stdio::null())
-        .stderr(said)
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the program starts")
+    let said = OpenOptions::new().create(true).append(true).open(stage.dir.path().join("said")).unwrap();
+    stage.spawn(said.into())
 }
 
 async fn send_until_accepted(sender: &Sender, person: PersonId) {

@@ -9,6 +9,7 @@ mod broker;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use lockstep::event::{ObjectId, Subject, TenantId};
 use lockstep::store::sqlite::{self, Sqlite};
 use lockstep::store::{DeadLetter, Store, WhichCases};
 use lockstep_twin::{PersonId, Sender, Setup, Twin};
+use tokio::process::{Child, Command};
 
 /// Longer than anything a story waits for, also where Lockstep waits ten seconds before it tries again and the machine is
 /// busy; reached only when something hangs.
@@ -123,6 +125,20 @@ impl Stage {
         let mut env = self.env.clone();
         env.insert("LOCKSTEP_LISTEN".into(), "127.0.0.1:0".into());
         env
+    }
+
+    /// The real program on this stage, where it can be killed. It dies with the test.
+    pub fn spawn(&self, talk: Stdio) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_lockstep"))
+            .arg("serve")
+            .env_clear()
+            .envs(&self.env)
+            .current_dir(self.dir.path())
+            .stdout(Stdio::null())
+            .stderr(talk)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program starts")
     }
 
     /// Waits until a load balancer would send requests: the listeners listen before the broker is reached.

@@ -10,6 +10,7 @@ mod graph_trouble;
 mod histories;
 mod joiners;
 mod leavers;
+mod links;
 mod memberships;
 mod movers;
 mod operators;

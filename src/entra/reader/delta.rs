@@ -54,6 +54,9 @@ pub enum DeltaFrom {
 pub struct DeltaPage {
     pub rows: Vec<DeltaRow>,
     pub then: Then,
+    /// Properties that were asked for and that the links do not track, because Graph refuses them. Told where a round
+    /// begins.
+    pub untracked: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,16 +99,16 @@ impl Reader {
     pub async fn delta(&self, what: &Tracked, from: &DeltaFrom) -> Result<DeltaPage, Error> {
         let mut page = self.page(what, from).await;
         let Tracked::Users { properties } = what else { return page };
-        let mut properties = properties.clone();
+        let mut tracked = properties.clone();
         while !matches!(from, DeltaFrom::Link(_))
             && let Err(error) = &page
-            && let Some(fewer) = fewer(&properties, error)
+            && let Some(fewer) = fewer(&tracked, error)
         {
             tracing::warn!("not every property that the policy maps can be followed: {error}");
-            properties = fewer.clone();
+            tracked = fewer.clone();
             page = self.page(&Tracked::Users { properties: fewer }, from).await;
         }
-        page
+        page.map(|page| DeltaPage { untracked: properties.difference(&tracked).cloned().collect(), ..page })
     }
 
     /// Whether Graph tells exactly these properties of users.

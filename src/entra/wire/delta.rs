@@ -1,5 +1,7 @@
 //! The shapes of change pages.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -43,7 +45,7 @@ impl Page {
         };
         let mut unreadable = 0;
         let rows = self.value.into_iter().filter_map(|row| row.understood(&mut unreadable)).collect();
-        Some((DeltaPage { rows, then }, unreadable))
+        Some((DeltaPage { rows, then, untracked: BTreeSet::new() }, unreadable))
     }
 }
 
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn an_empty_page_goes_on_and_one_without_a_link_is_no_answer() {
         let (page, _) = understood(json!({ "@odata.nextLink": "n", "value": [] })).unwrap();
-        assert_eq!(page, DeltaPage { rows: vec![], then: Then::More(Link::new("n")) });
+        assert_eq!((page.rows, page.then), (vec![], Then::More(Link::new("n"))));
         assert_eq!(understood(json!({ "value": [] })), None);
     }
 }

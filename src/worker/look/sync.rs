@@ -81,9 +81,13 @@ impl<'a> Look<'a> {
 
     async fn run(&mut self) -> Result<Verdict, Trouble> {
         if self.must_be_contained() {
-            return self.escalate().await;
+            let handed_over = self.escalate().await?;
+            // A case that was verified or released asks for a look; without one nothing is to come.
+            self.wait_for_nothing().await?;
+            return Ok(handed_over);
         }
         if !self.policy.manages_directory() {
+            self.wait_for_nothing().await?;
             return self.keep_links().await;
         }
         if let Some(missing) = self.picture.missing.take() {
@@ -366,6 +370,19 @@ impl<'a> Look<'a> {
             added.map_err(|error| Trouble::from_store(&error))?;
         }
         Ok(Verdict::Done)
+    }
+
+    /// Nothing is planned in this look: a day that has come must not be asked about for ever.
+    async fn wait_for_nothing(&mut self) -> Result<(), Trouble> {
+        let now = self.looker.deps.clock.now();
+        let Some(known) =
+            self.known.remembered.as_ref().filter(|known| known.look_at.is_some_and(|at| at <= now))
+        else {
+            return Ok(());
+        };
+        let mut remembered = known.clone();
+        remembered.wait_for_nothing();
+        self.save(remembered, Vec::new()).await
     }
 
     /// Whether containment has something to do: a case to open, or an open one to which this look brings news.

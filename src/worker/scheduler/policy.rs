@@ -29,11 +29,13 @@ pub(super) async fn run(job: Job) {
 async fn turn(job: &Job) -> anyhow::Result<()> {
     let store = &job.deps.store;
     let print = PolicyPrint::of(&job.deps.policy.borrow());
-    let followed = store.note(NOTE).await?.as_deref().and_then(PolicyPrint::from_text);
-    match print.changes_since(followed.as_ref()) {
+    let followed = store.note(NOTE).await?;
+    let is_first = followed.is_none() && super::sweep::whole_at(store.as_ref()).await?.is_none();
+    match print.changes_since(followed.as_deref().and_then(PolicyPrint::from_text).as_ref()) {
         Affected::Nobody => {}
-        // Where nobody has been swept yet, everybody is about to be.
-        Affected::Everybody if store.note(super::sweep::WHOLE_AT).await?.is_none() => {}
+        // Nobody was looked at by another policy, and everybody is about to be by this one. While the first sweep runs,
+        // that is not so any more.
+        Affected::Everybody if is_first => {}
         Affected::Everybody => {
             Wish::make(store.as_ref(), &[Wish::WholeSweep], job.deps.clock.now()).await?;
             tracing::info!("the policy has changed: everybody is looked at again");

@@ -2,8 +2,9 @@
 //! they tell becomes events, and nothing is concluded from what they do not tell.
 //!
 //! The links that Graph gives are stored and replayed as they are. Where a link is no longer accepted (410,
-//! `syncStateNotFound`, seven days without a sweep), and on a schedule, everybody is swept: every user that the listing
-//! names, and everybody who is known and was not named, is looked at by id. Absence from a listing is never a deletion.
+//! `syncStateNotFound`, seven days without a sweep) or is refused, and on a schedule, everybody is swept: every user that
+//! the listing names, and everybody who is known and was not named, is looked at by id. Absence from a listing is never a
+//! deletion.
 //!
 //! A page is stored only after its events are durable, so a kill repeats a page and loses none.
 
@@ -33,9 +34,13 @@ const PAGES_MAX: usize = 100_000;
 /// Ids of one whole sweep that are remembered, to find who is known and was not named.
 const NAMED_MAX: usize = 2_000_000;
 const STORED_PAGE: u32 = 1000;
+/// Everybody is swept without Graph having asked for it at most this often: whatever it refuses, it is not read from end to
+/// end over and over.
+const UNASKED_EVERY: Duration = Duration::from_secs(3600);
+const UNASKED_AT: &str = "sweep.unasked_at";
 const USERS: &str = "sweep.users";
 const GROUPS: &str = "sweep.groups";
-pub(super) const WHOLE_AT: &str = "sweep.whole_at";
+const WHOLE_AT: &str = "sweep.whole_at";
 
 /// Where the sweep of the users stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +50,9 @@ struct Position {
     link: String,
     /// What the link tracks; another policy needs another link.
     properties: BTreeSet<String>,
+    /// Of these, what Graph has refused to track.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    untracked: BTreeSet<String>,
 }
 
 pub(super) async fn run(job: Job) {
@@ -120,15 +128,21 @@ async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
     let stored = job.deps.store.note(USERS).await?;
     let position: Option<Position> = stored.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let position = position.filter(|position| position.properties == properties);
-    let users = Users { job, properties };
+    let untracked = position.as_ref().map(|at| at.untracked.clone()).unwrap_or_default();
+    let mut users = Users { job, properties, untracked };
     let resync = match (position, depth) {
         // A whole sweep that was cut off goes on; whom its first part named is not known any more.
         (Some(at), _) if at.depth == SweepDepth::Whole => {
             users.whole(DeltaFrom::Link(Link::new(at.link)), &mut Named::Unknown).await?
         }
-        (Some(at), SweepDepth::Changed) => match groups(job).await? {
-            Some(_) => Some(Restart(None)),
-            None => users.changes(at.link).await?,
+        (Some(at), SweepDepth::Changed) => match groups(job).await {
+            Ok(Some(_)) => Some(Restart(None)),
+            // Groups that cannot be followed do not keep the users from being.
+            followed => {
+                let users = users.changes(at.link).await?;
+                followed?;
+                users
+            }
         },
         (_, SweepDepth::Whole) | (None, _) => Some(Restart(None)),
     };
@@ -147,6 +161,33 @@ async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
 
 /// Graph no longer accepts a link: everything from the start, or from where it says.
 struct Restart(Option<Link>);
+
+impl Restart {
+    /// What it means that Graph did not go on from there.
+    async fn after(error: entra::Error, from: &DeltaFrom, job: &Job) -> anyhow::Result<Restart> {
+        if let entra::Error::ResyncNeeded { restart_at, .. } = error {
+            return Ok(Restart(restart_at));
+        }
+        if !matches!(from, DeltaFrom::Link(_)) || !error.refuses_link() {
+            return Err(error.into());
+        }
+        // The link will be refused for ever. So may be the ones that a new start brings.
+        anyhow::ensure!(may_start_unasked(job).await?, "{error}; for that, everybody is swept once an hour");
+        tracing::warn!("the link to go on from is refused, so everybody is swept: {error}");
+        Ok(Restart(None))
+    }
+}
+
+/// Whether everybody may be swept now without Graph asking for it. Counts as done when it may.
+async fn may_start_unasked(job: &Job) -> anyhow::Result<bool> {
+    let (store, now) = (&job.deps.store, job.deps.clock.now());
+    let last: Option<Timestamp> = store.note(UNASKED_AT).await?.and_then(|text| text.parse().ok());
+    if last.is_some_and(|at| clock::elapsed(at, now) < UNASKED_EVERY) {
+        return Ok(false);
+    }
+    store.set_note(UNASKED_AT, Some(now.to_string())).await?;
+    Ok(true)
+}
 
 /// Whom a listing has named, as far as that is known.
 enum Named {
@@ -173,18 +214,23 @@ impl Named {
 struct Users<'a> {
     job: &'a Job,
     properties: BTreeSet<String>,
+    untracked: BTreeSet<String>,
 }
 
 impl Users<'_> {
     /// Whoever has changed since the last time.
-    async fn changes(&self, link: String) -> anyhow::Result<Option<Restart>> {
+    async fn changes(&mut self, link: String) -> anyhow::Result<Option<Restart>> {
+        if self.could_track_more().await? && may_start_unasked(self.job).await? {
+            tracing::info!("Graph tracks properties that it has refused before");
+            return Ok(Some(Restart(None)));
+        }
         let ended =
             self.pages(DeltaFrom::Link(Link::new(link)), SweepDepth::Changed, &mut Named::Unknown).await?;
         self.end(ended).await
     }
 
     /// Everybody who is listed, and everybody who is known.
-    async fn whole(&self, from: DeltaFrom, named: &mut Named) -> anyhow::Result<Option<Restart>> {
+    async fn whole(&mut self, from: DeltaFrom, named: &mut Named) -> anyhow::Result<Option<Restart>> {
         let started = self.job.deps.clock.now();
         let ended = self.pages(from, SweepDepth::Whole, named).await?;
         if let Ended::At(_) = &ended {
@@ -192,6 +238,18 @@ impl Users<'_> {
             self.job.deps.store.set_note(WHOLE_AT, Some(started.to_string())).await?;
         }
         self.end(ended).await
+    }
+
+    /// A link never tracks more than when it was given out, also when an extension that was missing is registered.
+    async fn could_track_more(&self) -> anyhow::Result<bool> {
+        if self.untracked.is_empty() {
+            return Ok(false);
+        }
+        match self.job.looker.entra.tells(self.properties.clone()).await {
+            Ok(()) => Ok(true),
+            Err(entra::Error::Refused { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn end(&self, ended: Ended) -> anyhow::Result<Option<Restart>> {
@@ -203,18 +261,23 @@ impl Users<'_> {
     }
 
     /// Follows the pages; each is kept when its events are durable.
-    async fn pages(&self, from: DeltaFrom, depth: SweepDepth, named: &mut Named) -> anyhow::Result<Ended> {
+    async fn pages(
+        &mut self,
+        from: DeltaFrom,
+        depth: SweepDepth,
+        named: &mut Named,
+    ) -> anyhow::Result<Ended> {
         let tracked = Tracked::Users { properties: self.properties.clone() };
         let mut from = from;
         for _ in 0..PAGES_MAX {
             room(self.job).await?;
             let page = match self.job.looker.entra.delta(&tracked, &from).await {
                 Ok(page) => page,
-                Err(entra::Error::ResyncNeeded { restart_at, .. }) => {
-                    return Ok(Ended::Restart(Restart(restart_at)));
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Restart::after(error, &from, self.job).await.map(Ended::Restart),
             };
+            if !matches!(from, DeltaFrom::Link(_)) {
+                self.untracked = page.untracked;
+            }
             page.rows.iter().for_each(|row| named.add(row.id));
             let now = self.job.deps.clock.now();
             let events = page.rows.iter().map(|row| self.event(row, depth, now)).collect();
@@ -243,7 +306,8 @@ impl Users<'_> {
     }
 
     async fn keep(&self, depth: SweepDepth, link: String) -> anyhow::Result<()> {
-        let position = Position { depth, link, properties: self.properties.clone() };
+        let (properties, untracked) = (self.properties.clone(), self.untracked.clone());
+        let position = Position { depth, link, properties, untracked };
         self.job.deps.store.set_note(USERS, Some(serde_json::to_string(&position)?)).await?;
         Ok(())
     }
@@ -282,10 +346,10 @@ async fn groups_from_now(job: &Job) -> anyhow::Result<()> {
 async fn groups(job: &Job) -> anyhow::Result<Option<Restart>> {
     let Some(mut link) = job.deps.store.note(GROUPS).await? else { return Ok(Some(Restart(None))) };
     for _ in 0..PAGES_MAX {
-        let page = match job.looker.entra.delta(&Tracked::Groups, &DeltaFrom::Link(Link::new(link))).await {
+        let from = DeltaFrom::Link(Link::new(link));
+        let page = match job.looker.entra.delta(&Tracked::Groups, &from).await {
             Ok(page) => page,
-            Err(entra::Error::ResyncNeeded { .. }) => return Ok(Some(Restart(None))),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Restart::after(error, &from, job).await.map(Some),
         };
         let now = job.deps.clock.now();
         enqueue(job, page.rows.iter().flat_map(|row| group_events(job, row, now)).collect()).await?;

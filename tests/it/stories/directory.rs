@@ -14,6 +14,8 @@ use crate::harness::{PATIENCE, Stage};
 
 /// Whoever writes this note wishes for a sweep; it is gone when one that began afterwards has ended.
 const SWEEP_WISHED: &str = "wish.sweep";
+/// What the policy was when it was last followed.
+const POLICY_FOLLOWED: &str = "policy.followed";
 /// A sweep a second; a story that needs none leaves it out.
 pub const SWEEPING: &str = "[sweep]\nevery_seconds = 1\n";
 
@@ -162,6 +164,22 @@ impl Stage {
         };
         self.store().save_person(save).await.unwrap();
         minutes.contains(&away)
+    }
+
+    /// Changes the policy of a running Lockstep and waits until whoever it concerns has been asked for.
+    pub async fn change_policy(&self, toml: &str) {
+        let followed = async || self.store().note(POLICY_FOLLOWED).await.unwrap();
+        let before = followed().await;
+        self.policy(toml);
+        self.until("the policy is followed", async || (followed().await != before).then_some(())).await;
+    }
+
+    /// Waits until no day is remembered on which the person is to be looked at.
+    pub async fn until_nobody_waits_for(&self, person: PersonId) {
+        self.until(&format!("nothing is waited for about {person}"), async || {
+            self.remembered(person).await.is_some_and(|known| known.look_at.is_none()).then_some(())
+        })
+        .await;
     }
 
     /// Everything that the vendors were asked since `clear`, logins and Slack excepted.

@@ -147,11 +147,28 @@ crate::stories! {
         stage.twin.world().restore(ada);
         stage.until_case(ada, CaseState::Released).await;
         stage.until_roles(&account, &["Engineer"]).await;
-        stage.until("the deletion is off", async || {
-            stage.remembered(ada).await.is_some_and(|known| known.look_at.is_none()).then_some(())
-        }).await;
+        stage.until_nobody_waits_for(ada).await;
         stage.until_told_and_done().await;
         assert!(stage.twin.world().can_sign_in(&account));
+        stage.end().await;
+    }
+
+    somebody_released_while_deleted_is_not_asked_for_over_and_over_when_the_grace_is_over(stage, Setup::unlimited()) {
+        stage.policy(AFTER_GRACE);
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.world().soft_delete(ada);
+        let case = stage.until_case(ada, CaseState::Verified).await;
+        stage.until("the end of the grace is remembered", async || stage.remembered(ada).await?.look_at).await;
+        stage.until_told_and_done().await;
+        stage.ask_to_release(&case).await;
+        stage.until_case(ada, CaseState::Released).await;
+        stage.until_told_and_done().await;
+        stage.until_due_in_minutes(ada, 0..=i64::MAX).await;
+        stage.until_nobody_waits_for(ada).await;
+        stage.until_idle().await;
+        assert!(stage.twin.world().find_account(&account).is_some(), "nothing is deleted that is not locked");
         stage.end().await;
     }
 

@@ -270,6 +270,28 @@ crate::stories! {
         stage.end().await;
     }
 
+    whoever_was_held_is_asked_for_once_when_the_policy_keeps_nobody_any_more(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.twin.world().revoke_graph_permission("Group.Read.All");
+        stage.twin.world().set_property(ada, "officeLocation", "12/1".into());
+        stage.until_finding(ada, "groups were not read").await;
+        stage.until_told_and_done().await;
+        stage.change_policy("").await;
+        stage.until_idle().await;
+        stage.until_due_in_minutes(ada, 0..=i64::MAX).await;
+        stage.until_nobody_waits_for(ada).await;
+        stage.until_idle().await;
+        assert_eq!(stage.remembered(ada).await.unwrap().groups.len(), 1, "the rest is still known");
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.end().await;
+    }
+
     a_role_that_the_tenant_does_not_know_is_a_finding_and_the_others_go_on(stage, Setup::unlimited()) {
         let staff = stage.twin.world().create_group("Staff");
         stage.twin.world().create_role("Engineer");

@@ -12,26 +12,11 @@ use lockstep::config::{Role, Roles};
 use lockstep_twin::send::Change;
 use lockstep_twin::{MailKind, Mishap, Setup, Times, Vendor};
 use serde_json::json;
-use tokio::process::{Child, Command};
 
 use super::directory::{SWEEPING, attribute, role, unprovisioned};
 use crate::harness::{Backend, Stage, only};
 
 const LEASE: &str = "scheduler";
-
-/// The real program with the stage's settings, where it can be killed.
-fn spawn(stage: &Stage) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_lockstep"))
-        .arg("serve")
-        .env_clear()
-        .envs(&stage.env)
-        .current_dir(stage.dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the program starts")
-}
 
 /// Whether the schedule is anybody's at `now`; if not, it is nobody's afterwards either.
 async fn is_kept(stage: &Stage, now: Timestamp) -> bool {
@@ -43,7 +28,7 @@ crate::stories! {
         stage.policy(&format!("{SWEEPING}{}", attribute("app_metadata.department", "department")));
         stage.be_reachable();
         let (ada, account) = stage.hire("Ada Lovelace");
-        let mut first = spawn(&stage);
+        let mut first = stage.spawn(Stdio::null());
         stage.until_subscribed().await;
         stage.until("everybody was swept", async || {
             stage.remembered(ada).await?.seen_whole_at

@@ -7,7 +7,7 @@ use lockstep_twin::send::Lifecycle;
 use lockstep_twin::{Fault, Match, Setup, Times, Vendor};
 use serde_json::json;
 
-use super::directory::attribute;
+use super::directory::{SWEEPING, attribute};
 use crate::harness::Stage;
 
 const CREATE: &str = "POST /v1.0/subscriptions";
@@ -33,6 +33,20 @@ impl Stage {
             made.contains(&found(self, resource)?).then_some(())
         })
         .await;
+    }
+
+    /// Both subscriptions stand, and Lockstep, which is stopped, does not know that they are its own.
+    async fn subscribe_and_forget(&mut self) {
+        self.start_subscribed().await;
+        self.stop().await;
+        self.store().set_note("subscriptions.made", None).await.unwrap();
+    }
+
+    /// Hires somebody and waits until a change of theirs is followed, by whatever way it is told.
+    async fn until_somebody_is_followed(&self) {
+        let (person, account) = self.hire("Ada Lovelace");
+        self.twin.world().set_property(person, "department", "Research".into());
+        self.until_app_metadata(&account, "department", json!("Research")).await;
     }
 }
 
@@ -114,15 +128,13 @@ crate::stories! {
     a_quota_that_is_used_up_is_told_once_and_the_sweep_goes_on(
         stage, Setup { subscriptions_per_app: 0, ..Setup::unlimited() }
     ) {
-        stage.policy(&format!("[sweep]\nevery_seconds = 1\n{}", attribute("app_metadata.department", "department")));
+        stage.policy(&format!("{SWEEPING}{}", attribute("app_metadata.department", "department")));
         stage.be_reachable();
         stage.start().await;
         stage.until_told("Graph does not notify of changes to users").await;
         stage.until_told("Graph does not notify of changes to groups").await;
         stage.until_swept().await;
-        let (ada, account) = stage.hire("Ada Lovelace");
-        stage.twin.world().set_property(ada, "department", "Research".into());
-        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_somebody_is_followed().await;
         stage.until_idle().await;
         assert_eq!(stage.messages().len(), 2);
         stage.end().await;
@@ -135,19 +147,15 @@ crate::stories! {
         stage.start_subscribed().await;
         stage.until_known_as_ours("users").await;
         stage.until_known_as_ours("groups").await;
-        let (ada, account) = stage.hire("Ada Lovelace");
-        stage.twin.world().set_property(ada, "department", "Research".into());
-        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_somebody_is_followed().await;
         stage.until_told_and_done().await;
         assert!(stage.messages().is_empty());
         stage.end().await;
     }
 
     those_that_a_lost_store_does_not_know_are_made_anew(stage, Setup::unlimited()) {
-        stage.start_subscribed().await;
-        stage.stop().await;
+        stage.subscribe_and_forget().await;
         let before = [id_of(&stage, "users"), id_of(&stage, "groups")];
-        stage.store().set_note("subscriptions.made", None).await.unwrap();
         stage.start().await;
         stage.until_world("others stand", |world| {
             world.subscriptions().count() == 2 && before.iter().all(|id| world.find_subscription(id).is_none())
@@ -158,10 +166,8 @@ crate::stories! {
     }
 
     a_subscription_of_another_installation_is_told_deleted_and_ensured(stage, Setup::unlimited()) {
-        stage.start_subscribed().await;
-        stage.stop().await;
-        // Unknown, and leading elsewhere.
-        stage.store().set_note("subscriptions.made", None).await.unwrap();
+        stage.subscribe_and_forget().await;
+        // They are unknown, and lead elsewhere.
         stage.be_reachable();
         stage.start().await;
         let told = stage.until_told("another subscription of this application for users").await;
@@ -184,13 +190,11 @@ crate::stories! {
     }
 
     an_address_that_graph_cannot_validate_is_told_and_survived(stage, Setup::unlimited()) {
-        stage.policy(&format!("[sweep]\nevery_seconds = 1\n{}", attribute("app_metadata.department", "department")));
+        stage.policy(&format!("{SWEEPING}{}", attribute("app_metadata.department", "department")));
         stage.set_env("LOCKSTEP_PUBLIC_URL", "http://127.0.0.1:9");
         stage.start().await;
         stage.until_told("Graph does not notify of changes to users").await;
-        let (ada, account) = stage.hire("Ada Lovelace");
-        stage.twin.world().set_property(ada, "department", "Research".into());
-        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_somebody_is_followed().await;
         stage.until_idle().await;
         let ran = stage.run(&["subscriptions", "ensure", "--json"]);
         assert_eq!(ran.code, 1, "{ran:?}");
@@ -223,7 +227,7 @@ crate::stories! {
 
     observe_mode_subscribes_to_nothing_and_still_looks(stage, Setup::unlimited()) {
         stage.set_env("LOCKSTEP_MODE", "observe");
-        stage.policy(&format!("[sweep]\nevery_seconds = 1\n{}", attribute("app_metadata.department", "department")));
+        stage.policy(&format!("{SWEEPING}{}", attribute("app_metadata.department", "department")));
         stage.be_reachable();
         stage.start().await;
         stage.until_swept().await;

@@ -72,7 +72,7 @@ pub enum PageFault {
     Late(u64),
 }
 
-/// How Graph says that a delta link is too old or reset (Delta query overview; Error responses).
+/// How Graph says that a delta link is too old or reset (Delta query overview; Error responses), or does not take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeltaExpiry {
     /// 410 with a `Location` to begin anew from.
@@ -81,6 +81,8 @@ pub enum DeltaExpiry {
     SyncStateNotFound,
     /// 400 `resyncRequired`.
     ResyncRequired,
+    /// 400 with a code that asks for nothing (Error responses: `Request_BadRequest`).
+    Refused,
 }
 
 /// Which requests a fault strikes.

@@ -71,6 +71,14 @@ fn a_purge_is_believed_when_it_is_seen_again_after_a_while() {
 }
 
 #[test]
+fn whoever_is_released_while_deleted_waits_for_no_grace() {
+    let mut scene = gone(adele().policy(DELETES)).case(DeletionVerified, "2026-03-01T08:00:00Z");
+    scene.snapshot.remembered = scene.plan().remembered;
+    scene.snapshot.case = None;
+    assert_eq!(scene.plan().remembered.unwrap().look_at, None);
+}
+
+#[test]
 fn nothing_is_deleted_that_was_not_locked_first() {
     let mut scene = gone(adele().policy(PURGES));
     scene.snapshot.directory = Directory::Missing;

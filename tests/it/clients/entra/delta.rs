@@ -20,7 +20,7 @@ fn users() -> Tracked {
 async fn round(reader: &Reader, what: &Tracked, from: DeltaFrom) -> (Vec<DeltaRow>, Link) {
     let (mut rows, mut from) = (Vec::new(), from);
     for _ in 0..100 {
-        let DeltaPage { rows: more, then } = reader.delta(what, &from).await.unwrap();
+        let DeltaPage { rows: more, then, .. } = reader.delta(what, &from).await.unwrap();
         rows.extend(more);
         match then {
             Then::More(link) => from = DeltaFrom::Link(link),

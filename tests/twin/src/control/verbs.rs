@@ -45,7 +45,7 @@ pub(super) fn all() -> Value {
             "vendor": "login, graph, auth0 or slack",
             "fault": "throttle, status, stall, refuse, lose-reply or expire-token; of Graph: page-missing, page-short, \
                 page-cut-short, page-empty, page-repeated, page-replayed, page-late, delta-gone, \
-                delta-sync-state-not-found or delta-resync-required",
+                delta-sync-state-not-found, delta-resync-required or delta-refused",
             "method": "optional",
             "route": "optional part of the route or path",
             "times": "optional number; without it until clear-faults",
@@ -211,6 +211,7 @@ fn inject(twin: &Twin, arguments: &Arguments) -> Result<(), Wrong> {
         "delta-gone" => Fault::ExpireDelta(DeltaExpiry::Gone),
         "delta-sync-state-not-found" => Fault::ExpireDelta(DeltaExpiry::SyncStateNotFound),
         "delta-resync-required" => Fault::ExpireDelta(DeltaExpiry::ResyncRequired),
+        "delta-refused" => Fault::ExpireDelta(DeltaExpiry::Refused),
         other => return Err(Wrong::bad(format!("no such fault: {other}"))),
     };
     twin.faults().inject(wanted, fault, times);

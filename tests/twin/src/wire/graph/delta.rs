@@ -155,7 +155,8 @@ fn follow(call: &Call<'_>, world: &World, name: &str, text: &str) -> Result<Toke
     }
 }
 
-/// The three ways in which Graph says "begin again" (Delta query overview: synchronization reset; Error responses).
+/// The three ways in which Graph says "begin again" (Delta query overview: synchronization reset; Error responses), and the
+/// one in which it says nothing.
 fn expired(call: &Call<'_>, token: &Token, expiry: DeltaExpiry) -> Reply {
     match expiry {
         DeltaExpiry::Gone => {
@@ -166,6 +167,7 @@ fn expired(call: &Call<'_>, token: &Token, expiry: DeltaExpiry) -> Reply {
             error(call, 400, "syncStateNotFound", "The sync state generation is not found.")
         }
         DeltaExpiry::ResyncRequired => error(call, 400, "resyncRequired", "Resync required."),
+        DeltaExpiry::Refused => error(call, 400, "Request_BadRequest", "Badly formed token."),
     }
 }
 
