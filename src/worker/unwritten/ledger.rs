@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use anyhow::anyhow;
+
 use super::super::{Deps, record};
 use crate::audit::{Actor, Entry};
 use crate::case::{AccountId, Case};
 use crate::clock::Timestamp;
 use crate::event::{Event, EventId, Subject};
 use crate::policy::Policy;
-use crate::store::{self, SaveCase, Store};
+use crate::store::{self, Owed, SaveCase, Store};
 
 /// Entries kept of one person: some twenty times locked out anew. The audit tells that there were more.
 pub(super) const ENTRIES_OF_ONE_MAX: usize = 200;
@@ -26,10 +28,19 @@ pub(in crate::worker) struct Ledger {
     pub case: Option<Case>,
     pub(super) entries: Vec<Entry>,
     links: BTreeSet<AccountId>,
-    /// Saves that perhaps came through, with the number of entries that went with each.
-    in_doubt: Vec<(Case, usize)>,
+    in_doubt: Vec<Doubt>,
     /// Events of which everything has been done, but for the record.
     answered: Vec<EventId>,
+}
+
+/// A save that perhaps came through.
+#[derive(Debug, Clone)]
+struct Doubt {
+    case: Case,
+    /// How many of the ledger's entries went with it.
+    entries: usize,
+    /// The ledger went on as if it had not been tried.
+    given_up: bool,
 }
 
 impl Ledger {
@@ -84,9 +95,11 @@ impl Ledger {
         self.answered.clear();
     }
 
-    /// `other` could not be saved and is given up; perhaps it came through all the same.
+    /// `other`, which went on from here, could not be saved and is given up; perhaps it came through all the same.
     pub(in crate::worker) fn doubt(&mut self, other: Ledger) {
-        self.in_doubt = other.in_doubt;
+        let (known, entries) = (self.in_doubt.len(), self.entries.len());
+        let new = other.in_doubt.into_iter().skip(known);
+        self.in_doubt.extend(new.map(|doubt| Doubt { entries, given_up: true, ..doubt }));
     }
 
     /// Writes everything down in one transaction, with what people are owed for it.
@@ -108,22 +121,31 @@ impl Ledger {
         let case = Case { version: stored.map_or(1, |stored| stored.version + 1), ..case.clone() };
         let news = stored.is_none_or(|stored| !same_for_people(stored, &case));
         let owed = if news { record::owed(&deps.channels, stored, &case, policy, now) } else { Vec::new() };
+        let before = self.stored.clone();
+        self.put(deps.store.as_ref(), case, owed).await?;
+        if let Some(case) = &self.case {
+            record::measure(&deps.metrics, before.as_ref(), case);
+            record::log_change(before.as_ref(), case, case.subject);
+        }
+        deps.owed.notify_one();
+        Ok(())
+    }
+
+    async fn put(&mut self, store: &dyn Store, case: Case, owed: Vec<Owed>) -> Result<(), store::Error> {
         let (links, audit) = (self.links.iter().cloned().collect(), self.entries.clone());
-        let save = deps.store.save_case(SaveCase { case: case.clone(), audit, owed, links });
+        let save = store.save_case(SaveCase { case: case.clone(), audit, owed, links });
         let saved = tokio::time::timeout(SAVE_WAIT_MAX, save).await;
-        match saved
-            .unwrap_or_else(|_| Err(store::Error::Unavailable(anyhow::anyhow!("it does not answer in time"))))
+        match saved.unwrap_or_else(|_| Err(store::Error::Unavailable(anyhow!("it does not answer in time"))))
         {
             Ok(()) => {
-                record::measure(&deps.metrics, stored, &case);
-                record::log_change(stored, &case, case.subject);
-                deps.owed.notify_one();
                 *self = Ledger::of(Some(case));
                 Ok(())
             }
             Err(error) => {
-                if matches!(error, store::Error::Unavailable(_)) && self.in_doubt.len() < IN_DOUBT_MAX {
-                    self.in_doubt.push((case, self.entries.len()));
+                let is_known = self.in_doubt.iter().any(|doubt| doubt.case == case);
+                let is_in_doubt = matches!(error, store::Error::Unavailable(_)) && !is_known;
+                if is_in_doubt && self.in_doubt.len() < IN_DOUBT_MAX {
+                    self.in_doubt.push(Doubt { case, entries: self.entries.len(), given_up: false });
                 }
                 Err(error)
             }
@@ -135,18 +157,35 @@ impl Ledger {
     pub(super) async fn meet(
         mut self,
         store: &dyn Store,
-        open: Option<Case>,
+        mut open: Option<Case>,
     ) -> Result<Ledger, store::Error> {
-        let Some(case) = &self.case else { return Ok(self) };
-        let held = store.case(case.id).await?;
-        if let Some((_, entries)) = self.in_doubt.iter().find(|(saved, _)| held.as_ref() == Some(saved)) {
-            self.entries.drain(..(*entries).min(self.entries.len()));
-            (self.stored, self.links, self.in_doubt) = (held, BTreeSet::new(), Vec::new());
+        if let Some(id) = self.case.as_ref().map(|case| case.id) {
+            // A save may come through between two reads: `open` is asked again only where it is not this case.
+            let held = match &open {
+                Some(open) if open.id == id => Some(open.clone()),
+                _ => store.case(id).await?,
+            };
+            if let Some(held) = held {
+                self.came_through(&held);
+                open = Some(held).filter(|held| held.state.is_open()).or(open);
+            }
         }
         if version(self.stored.as_ref()) != version(open.as_ref()) {
             self = Ledger { entries: self.entries, ..Ledger::of(open) };
         }
         Ok(self)
+    }
+
+    /// A save in doubt that the store holds now was none of somebody else's. The ledger is what followed it; but one that
+    /// was given up had no successor, and the case must not go back to what it was before.
+    fn came_through(&mut self, held: &Case) {
+        let Some(doubt) = self.in_doubt.iter().find(|doubt| doubt.case == *held) else { return };
+        self.entries.drain(..doubt.entries.min(self.entries.len()));
+        if doubt.given_up {
+            self.case = Some(held.clone());
+        }
+        self.stored = Some(held.clone());
+        self.in_doubt.clear();
     }
 
     /// Keeps the first entries, and says that there were more.
@@ -168,8 +207,10 @@ impl Ledger {
             after: None,
             outcome: None,
         });
-        // How many entries went with a save is no longer known; one that came through is somebody else's then.
-        self.in_doubt.clear();
+        // What went with a save beyond those is not here any more; that there was more is told all the same.
+        for doubt in &mut self.in_doubt {
+            doubt.entries = doubt.entries.min(ENTRIES_OF_ONE_MAX);
+        }
     }
 }
 
@@ -185,4 +226,147 @@ fn same_but_version(stored: &Case, case: &Case) -> bool {
 fn same_for_people(stored: &Case, case: &Case) -> bool {
     let causes = stored.causes.clone();
     stored.why() == case.why() && same_but_version(stored, &Case { causes, ..case.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+    use serde_json::json;
+
+    use super::*;
+    use crate::case::CaseState;
+    use crate::store::sqlite::{Settings, Sqlite};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A store that answers late: as long as somebody else has its file locked, saves wait and come through afterwards.
+    struct Late {
+        store: Sqlite,
+        beside: Connection,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Late {
+        fn new() -> Late {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("lockstep.db");
+            let store = Sqlite::open(&Settings { file: file.clone() }).unwrap();
+            Late { store, beside: Connection::open(file).unwrap(), _dir: dir }
+        }
+
+        fn lock(&self) {
+            self.beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+        }
+
+        async fn unlock_until(&self, saved: &Case) {
+            self.beside.execute_batch("COMMIT").unwrap();
+            let comes_through = async {
+                while self.store.case(saved.id).await.unwrap().as_ref() != Some(saved) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, comes_through).await.expect("the save did not come through");
+        }
+
+        async fn open(&self, case: &Case) -> Option<Case> {
+            self.store.open_case(case.subject).await.unwrap()
+        }
+
+        async fn told(&self) -> Vec<String> {
+            let records = self.store.records(0, 100).await.unwrap().into_iter();
+            records.map(|record| serde_json::from_slice::<Entry>(&record.entry).unwrap().what).collect()
+        }
+    }
+
+    fn case(state: CaseState) -> Case {
+        let id = uuid::Uuid::from_u128(7);
+        let case = json!({
+            "id": format!("case_{}", id.simple()), "version": 1, "subject": { "tenant": id, "object": id },
+            "state": state, "reason": "disabled", "source": "graph", "response": "contain", "accounts": {}, "open": [],
+            "event": id, "received_at": NOW, "opened_at": NOW, "verify_by": NOW,
+        });
+        serde_json::from_value(case).unwrap()
+    }
+
+    fn advanced(from: &Ledger, state: CaseState) -> Ledger {
+        let mut ledger = from.clone();
+        ledger.advance(case(state), Vec::new(), Vec::new(), NOW);
+        ledger
+    }
+
+    async fn save(late: &Late, ledger: &mut Ledger) -> (Case, Result<(), store::Error>) {
+        let version = ledger.stored.as_ref().map_or(1, |stored| stored.version + 1);
+        let case = Case { version, ..ledger.case.clone().unwrap() };
+        (case.clone(), ledger.put(&late.store, case, Vec::new()).await)
+    }
+
+    #[tokio::test]
+    async fn a_save_that_was_given_up_and_comes_through_is_not_taken_back() {
+        let late = Late::new();
+        let mut ledger = advanced(&Ledger::default(), CaseState::Verified);
+        late.lock();
+        let mut releasing = advanced(&ledger, CaseState::Releasing);
+        let (saved, answer) = save(&late, &mut releasing).await;
+        assert!(matches!(answer, Err(store::Error::Unavailable(_))), "{answer:?}");
+        ledger.doubt(releasing);
+        // Something is done meanwhile that did not go with it.
+        ledger.note(record::changed(None, &case(CaseState::Accepted), NOW));
+        late.unlock_until(&saved).await;
+
+        let ledger = ledger.meet(&late.store, late.open(&saved).await).await.unwrap();
+        assert_eq!(ledger.case.as_ref(), Some(&saved));
+        let left: Vec<_> = ledger.entries.iter().map(|entry| entry.what.as_str()).collect();
+        assert_eq!(left, ["case.accepted"], "what went with the save is not recorded again, and the rest is");
+        assert_eq!(late.told().await, ["case.verified", "case.releasing"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_done_after_a_save_in_doubt_stands_when_that_comes_through() {
+        let late = Late::new();
+        let mut ledger = advanced(&Ledger::default(), CaseState::Requested);
+        late.lock();
+        let (saved, answer) = save(&late, &mut ledger).await;
+        assert!(matches!(answer, Err(store::Error::Unavailable(_))), "{answer:?}");
+        let ledger = advanced(&ledger, CaseState::Verified);
+        let not_yet = late.open(&saved).await;
+        late.unlock_until(&saved).await;
+
+        // It comes through after the open case was read, or before: no difference.
+        for open in [not_yet, late.open(&saved).await] {
+            let ledger = ledger.clone().meet(&late.store, open).await.unwrap();
+            assert_eq!(ledger.case.as_ref().map(|case| case.state), Some(CaseState::Verified));
+            assert_eq!((ledger.stored, ledger.entries.len()), (Some(saved.clone()), 1));
+        }
+        assert_eq!(late.told().await, ["case.requested"]);
+    }
+
+    #[tokio::test]
+    async fn a_save_that_comes_through_is_known_again_after_entries_had_to_be_cut() {
+        let late = Late::new();
+        let mut ledger = advanced(&Ledger::default(), CaseState::Requested);
+        late.lock();
+        let (saved, _) = save(&late, &mut ledger).await;
+        let mut ledger = advanced(&ledger, CaseState::Verified);
+        let more = record::changed(None, &case(CaseState::Accepted), NOW).unwrap();
+        ledger.note(vec![more; ENTRIES_OF_ONE_MAX]);
+        ledger.cut(saved.subject, NOW);
+        late.unlock_until(&saved).await;
+
+        let ledger = ledger.meet(&late.store, late.open(&saved).await).await.unwrap();
+        assert_eq!(ledger.case.as_ref().map(|case| case.state), Some(CaseState::Verified));
+        assert_eq!(ledger.entries.len(), ENTRIES_OF_ONE_MAX, "without the one that went with the save");
+    }
+
+    #[tokio::test]
+    async fn entries_of_a_case_that_is_over_do_not_hide_the_next_one() {
+        let late = Late::new();
+        let mut next = advanced(&Ledger::default(), CaseState::Verified);
+        let (saved, answer) = save(&late, &mut next).await;
+        answer.unwrap();
+        let mut left = Ledger::default();
+        left.note(record::changed(None, &case(CaseState::Accepted), NOW));
+        let ledger = left.meet(&late.store, late.open(&saved).await).await.unwrap();
+        assert_eq!((ledger.case, ledger.entries.len()), (Some(saved), 1));
+    }
 }
