@@ -142,6 +142,7 @@ async fn public_router(
         replays,
         clock: common.clock.clone(),
         metrics: common.metrics.clone(),
+        connections_max: server::connections_max(),
     };
     Ok(ingest::router(settings, deps))
 }

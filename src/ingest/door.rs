@@ -42,8 +42,8 @@ impl Door {
     pub(super) fn new(settings: &Settings, deps: Deps) -> Door {
         Door {
             tenant: settings.tenant,
+            unfinished: Unfinished::among(deps.connections_max),
             deps,
-            unfinished: Unfinished::default(),
             complained_at: AtomicI64::new(i64::MIN),
         }
     }

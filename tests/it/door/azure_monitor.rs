@@ -266,6 +266,7 @@ fn direct(world: &World) -> Router {
         replays: world.replays.clone(),
         clock: world.clock.clone(),
         metrics: world.metrics.clone(),
+        connections_max: lockstep::server::connections_max(),
     };
     lockstep::ingest::router(&world.settings, deps)
 }

@@ -161,6 +161,7 @@ impl World {
             replays: replays.clone(),
             clock: shared.clone(),
             metrics: metrics.clone(),
+            connections_max: lockstep::server::connections_max(),
         };
         let public = ingest::router(&settings, deps);
         let at = server::Settings {
