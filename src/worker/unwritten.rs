@@ -11,13 +11,14 @@
 mod ledger;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::Deps;
 use super::turns::{Turn, Turns};
+use crate::case::{Case, CaseId, CaseState};
 use crate::clock::Timestamp;
 use crate::event::Subject;
 use crate::store;
@@ -31,10 +32,13 @@ const ENTRIES_MAX: usize = 30_000;
 /// How often the store is tried.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
-/// Everybody whose containment is not on record yet. Shared by the looks of one lane and by [`write_down`].
+/// Everybody whose containment is not on record yet. Shared by the looks of one lane and by [`write_down`]; operators are
+/// told of it.
 #[derive(Debug, Default)]
-pub(super) struct Unwritten {
+pub struct Unwritten {
     kept: Mutex<Kept>,
+    /// What the store said when it did not take the last save.
+    refusal: Mutex<Option<String>>,
     /// One look or write of a person's ledger at a time.
     turns: Turns,
 }
@@ -45,6 +49,14 @@ struct Kept {
     /// Whose wait began first.
     oldest: BTreeSet<(Timestamp, Subject)>,
     entries: usize,
+}
+
+/// A case as it stands, of which the store does not know all.
+#[derive(Debug, Clone)]
+pub struct Unrecorded {
+    pub case: Case,
+    /// When the store first did not take it.
+    pub since: Timestamp,
 }
 
 /// Whether a ledger found room.
@@ -123,6 +135,45 @@ impl Unwritten {
         self.kept().ledgers.keys().any(|other| *other != subject)
     }
 
+    /// A person's case.
+    pub fn case_of(&self, subject: Subject) -> Option<Unrecorded> {
+        let kept = self.kept();
+        let (since, ledger) = kept.ledgers.get(&subject)?;
+        Some(Unrecorded { case: ledger.case.clone()?, since: *since })
+    }
+
+    pub fn case(&self, id: CaseId) -> Option<Unrecorded> {
+        let kept = self.kept();
+        let mut cases =
+            kept.ledgers.values().filter_map(|(since, ledger)| Some((since, ledger.case.as_ref()?)));
+        cases
+            .find(|(_, case)| case.id == id)
+            .map(|(since, case)| Unrecorded { case: case.clone(), since: *since })
+    }
+
+    /// Where everybody's case stands.
+    pub fn states(&self) -> HashMap<Subject, CaseState> {
+        let kept = self.kept();
+        let state = |ledger: &Ledger| ledger.case.as_ref().map(|case| case.state);
+        let states =
+            kept.ledgers.iter().filter_map(|(subject, (_, ledger))| Some((*subject, state(ledger)?)));
+        states.collect()
+    }
+
+    /// Why the store did not take the last save; `None` when it did.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn heard(&self, answer: &Result<(), store::Error>) {
+        let refusal = match answer {
+            Ok(()) => None,
+            Err(error @ (store::Error::Full(_) | store::Error::Unavailable(_))) => Some(error.to_string()),
+            Err(store::Error::Conflict | store::Error::Unreadable(_)) => return,
+        };
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+
     fn oldest_first(&self) -> Vec<Subject> {
         self.kept().oldest.iter().map(|(_, subject)| *subject).collect()
     }
@@ -139,7 +190,8 @@ impl Kept {
 }
 
 /// Writes down what is kept, as soon as the store takes it. Whoever is being looked at writes for themselves.
-pub(super) async fn write_down(deps: Deps, unwritten: Arc<Unwritten>, shutdown: CancellationToken) {
+pub(super) async fn write_down(deps: Deps, shutdown: CancellationToken) {
+    let unwritten = &deps.unwritten;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -147,7 +199,7 @@ pub(super) async fn write_down(deps: Deps, unwritten: Arc<Unwritten>, shutdown: 
         }
         for subject in unwritten.oldest_first() {
             let Some(_turn) = unwritten.turns.try_take(subject) else { continue };
-            match write_one(&deps, &unwritten, subject).await {
+            match write_one(&deps, subject).await {
                 // In the middle of somebody else's change: the next time tells.
                 Ok(()) | Err(store::Error::Conflict) => {}
                 Err(error) => {
@@ -159,7 +211,8 @@ pub(super) async fn write_down(deps: Deps, unwritten: Arc<Unwritten>, shutdown: 
     }
 }
 
-async fn write_one(deps: &Deps, unwritten: &Unwritten, subject: Subject) -> Result<(), store::Error> {
+async fn write_one(deps: &Deps, subject: Subject) -> Result<(), store::Error> {
+    let unwritten = &deps.unwritten;
     let now = deps.clock.now();
     let policy = deps.policy.borrow().clone();
     let mut ledger = unwritten.ledger(deps, subject).await?;

@@ -113,7 +113,9 @@ impl Ledger {
             return Ok(());
         }
         let Some(case) = &self.case else {
-            deps.store.record(self.entries.clone()).await?;
+            let recorded = deps.store.record(self.entries.clone()).await;
+            deps.unwritten.heard(&recorded);
+            recorded?;
             self.entries.clear();
             return Ok(());
         };
@@ -122,7 +124,9 @@ impl Ledger {
         let news = stored.is_none_or(|stored| !same_for_people(stored, &case));
         let owed = if news { record::owed(&deps.channels, stored, &case, policy, now) } else { Vec::new() };
         let before = self.stored.clone();
-        self.put(deps.store.as_ref(), case, owed).await?;
+        let put = self.put(deps.store.as_ref(), case, owed).await;
+        deps.unwritten.heard(&put);
+        put?;
         if let Some(case) = &self.case {
             record::measure(&deps.metrics, before.as_ref(), case);
             record::log_change(before.as_ref(), case, case.subject);

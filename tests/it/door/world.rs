@@ -177,6 +177,7 @@ impl World {
             tenant: settings.tenant,
             token: AdminToken::load_or_create(&at.admin_token_file).unwrap(),
             address: at.admin_listen.ip(),
+            unwritten: None,
         });
         let shutdown = CancellationToken::new();
         let running = server::serve(&at, public, admin, shutdown.clone()).await.unwrap();
