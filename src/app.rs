@@ -56,6 +56,7 @@ struct Common {
     store: Arc<dyn Store>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
+    unwritten: Arc<worker::Unwritten>,
     shutdown: CancellationToken,
 }
 
@@ -81,6 +82,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         queue: open_queue(&config.queue, &clock)?,
         store: open_store(&config.local.store)?,
         metrics: Metrics::new(),
+        unwritten: Arc::default(),
         shutdown: CancellationToken::new(),
         clock,
     };
@@ -142,6 +144,7 @@ async fn public_router(
         replays,
         clock: common.clock.clone(),
         metrics: common.metrics.clone(),
+        connections_max: server::connections_max(),
     };
     Ok(ingest::router(settings, deps))
 }
@@ -156,6 +159,7 @@ fn admin(config: &Config, common: &Common) -> anyhow::Result<axum::Router> {
         tenant: config.tenant,
         token: AdminToken::load_or_create(&settings.admin_token_file)?,
         address: settings.admin_listen.ip(),
+        unwritten: config.roles.has(Role::Worker).then(|| common.unwritten.clone()),
     }))
 }
 
@@ -187,6 +191,7 @@ fn start_worker(
         metrics: common.metrics.clone(),
         owed: owed.clone(),
         channels: notifier.iter().map(|notifier| notifier.channel()).collect(),
+        unwritten: common.unwritten.clone(),
     };
     let schedule = schedule(work, config, &out)?;
     let scheduler =

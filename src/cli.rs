@@ -24,6 +24,7 @@ mod serve;
 mod subscriptions;
 mod summary;
 mod sweep;
+mod unrecorded;
 mod vendors;
 mod wait;
 mod words;

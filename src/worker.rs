@@ -28,6 +28,7 @@ mod turns;
 mod unwritten;
 
 pub use picture::names;
+pub use unwritten::{Unrecorded, Unwritten};
 
 use std::sync::Arc;
 
@@ -67,6 +68,8 @@ pub struct Deps {
     pub owed: Arc<Notify>,
     /// The notifiers that are configured; each owes every case once.
     pub channels: Vec<&'static str>,
+    /// What was contained and could not be put on record yet.
+    pub unwritten: Arc<Unwritten>,
 }
 
 /// Works every lane until `shutdown`, then finishes what is in hand.
@@ -75,10 +78,8 @@ pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) {
     let looker = |lane| look::Looker::new(&deps, &settings, lane, turns.clone());
     let work =
         |looker: look::Looker| lane::Dispatcher::new(looker.lane, looker, &settings).run(shutdown.clone());
-    let contain = looker(Lane::Contain);
-    let unwritten = contain.unwritten.clone();
-    let lanes = (work(contain), work(looker(Lane::Sync)), work(looker(Lane::Bulk)));
-    let brake = brake::watch(deps.clone(), unwritten.clone(), shutdown.clone());
-    let write_down = unwritten::write_down(deps.clone(), unwritten, shutdown.clone());
+    let lanes = (work(looker(Lane::Contain)), work(looker(Lane::Sync)), work(looker(Lane::Bulk)));
+    let brake = brake::watch(deps.clone(), shutdown.clone());
+    let write_down = unwritten::write_down(deps.clone(), shutdown.clone());
     tokio::join!(lanes.0, lanes.1, lanes.2, brake, write_down);
 }

@@ -11,8 +11,9 @@ use super::ask::Consent;
 use super::cases;
 use super::exit::{Exit, Failure};
 use super::output::{Output, plain};
-use super::wait::{Awaited, Ended, Which, wait};
-use super::{records, words};
+use super::unrecorded::Standing;
+use super::wait::{Awaited, Ended, Unfinished, Which, wait};
+use super::words;
 use crate::case::{Case, CaseId, CaseState};
 use crate::clock::{Clock, SystemClock};
 use crate::event::{EventId, ObjectId};
@@ -84,36 +85,62 @@ impl Contain {
             state: CaseState::Verified,
             patience: self.timeout.map(Duration::from_secs),
         };
-        let store = records::open(&local)?;
-        told(output, wait(store.as_ref(), awaited).await?)
+        told(output, wait(&local, &admin, awaited).await?)
     }
 }
 
 fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
-    match ended {
-        Ended::Reached(case) => {
-            shown(output, &case)?;
-            Ok(Exit::Done)
+    let open = match ended {
+        Ended::Reached(standing) => {
+            shown(output, &standing)?;
+            return Ok(Exit::Done);
         }
-        Ended::Elsewhere(case) if is_nothing_to_do(&case) => {
-            shown(output, &case)?;
-            Ok(Exit::Done)
+        Ended::Elsewhere(standing) if is_nothing_to_do(&standing.case) => {
+            shown(output, &standing)?;
+            return Ok(Exit::Done);
         }
-        Ended::Elsewhere(case) | Ended::TimeUp(Some(case)) => {
-            shown(output, &case)?;
-            output.say_error(&format!("not verified: {}", open(&case)));
-            Ok(Exit::NotVerified)
+        Ended::Dead(reason) => {
+            return Err(Failure::Other(anyhow!("the event is a dead letter: {}", plain(&reason))));
         }
-        Ended::TimeUp(None) => {
-            output.say_error("not verified: nobody has looked at it in time; is a worker running?");
-            Ok(Exit::NotVerified)
+        Ended::Elsewhere(standing) => {
+            shown(output, &standing)?;
+            open(&standing.case)
         }
-        Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {}", plain(&reason)))),
-    }
+        Ended::TimeUp(unfinished) => match &unfinished.standing {
+            Some(standing) => {
+                shown(output, standing)?;
+                open(&standing.case)
+            }
+            None => unknown(&unfinished),
+        },
+    };
+    output.say_error(&format!("not verified: {open}"));
+    Ok(Exit::NotVerified)
 }
 
-fn shown(output: &Output, case: &Case) -> anyhow::Result<()> {
-    output.data(case, || cases::details(case))
+fn shown(output: &Output, standing: &Standing) -> anyhow::Result<()> {
+    output.data(standing, || cases::details(&standing.case))?;
+    standing.warn(output);
+    Ok(())
+}
+
+/// There is no case to look at: why, and where the truth is.
+fn unknown(unfinished: &Unfinished) -> String {
+    match (&unfinished.refusal, unfinished.has_worker) {
+        (None, true) => "nobody has looked at it in time; is a worker running?".to_owned(),
+        (None, false) => {
+            "nobody has looked at it in time; this server has no worker, is one running?".to_owned()
+        }
+        (Some(refusal), true) => format!(
+            "nothing is on record, because the store cannot be written ({refusal}). Whether somebody is \
+             locked out, the server's log and Auth0 tell. Make room; the request waits on the queue"
+        ),
+        (Some(refusal), false) => format!(
+            "nothing can be known here: the store cannot be written ({refusal}), and this server has no worker. A worker \
+             in another process locks people out all the same, and says so in its log: `contained, but not on record \
+             yet`. Look there or in Auth0, and make room"
+        ),
+    }
 }
 
 /// A person without any account is locked out already.

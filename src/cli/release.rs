@@ -11,10 +11,16 @@ use super::ask::Consent;
 use super::cases;
 use super::exit::{Exit, Failure};
 use super::output::{Output, plain};
-use super::wait::{Awaited, Ended, Which, wait};
+use super::unrecorded::{Standing, Unrecorded};
+use super::wait::{Awaited, Ended, Unfinished, Which, wait};
 use super::{records, words};
 use crate::case::{CaseId, CaseState};
+use crate::config::Local;
 use crate::event::EventId;
+use crate::store::Store;
+
+const WAITS_FOR_THE_RECORD: &str =
+    "Nobody is let in without a record: once the store has room, the release goes on by itself.";
 
 /// Release a case: unblock the accounts that Lockstep blocked, and no others
 #[derive(Debug, Args)]
@@ -58,14 +64,18 @@ impl Release {
     pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
         let local = super::local()?;
         let store = records::open(&local)?;
-        let case = store.case(self.case).await?.ok_or_else(|| anyhow!("there is no {}", self.case))?;
-        if case.state == CaseState::Released {
+        let standing = find(store.as_ref(), &local, self.case).await?;
+        if standing.case.state == CaseState::Released {
             output.say("released already");
-            output.data(&case, || cases::details(&case))?;
+            output.data(&standing, || cases::details(&standing.case))?;
             return Ok(Exit::Done);
         }
         let admin = Admin::of(&local)?;
-        output.say(cases::headline(&case));
+        output.say(cases::headline(&standing.case));
+        if standing.unrecorded_since.is_some() {
+            standing.warn(output);
+            output.say(WAITS_FOR_THE_RECORD);
+        }
         self.consent.obtain(&format!("Release {}?", self.case))?;
         let request = Request { reason: &self.reason, by: words::who() };
         let accepted: Accepted =
@@ -81,27 +91,48 @@ impl Release {
             state: CaseState::Released,
             patience: Some(Duration::from_secs(self.timeout)),
         };
-        told(output, wait(store.as_ref(), awaited).await?)
+        told(output, wait(&local, &admin, awaited).await?)
     }
+}
+
+/// The case on record, or what the server's worker could not put there.
+async fn find(store: &dyn Store, local: &Local, id: CaseId) -> Result<Standing, Failure> {
+    if let Some(case) = store.case(id).await? {
+        return Ok(Standing::on_record(case));
+    }
+    let told = Unrecorded::of(&Admin::of(local)?, id).await?;
+    let elsewhere = match told.has_worker {
+        true => "",
+        false => {
+            " on record; if the store cannot be written, only the worker that opened it knows it, in another process"
+        }
+    };
+    Ok(told.standing().ok_or_else(|| anyhow!("there is no {id}{elsewhere}"))?)
 }
 
 fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
     match ended {
-        Ended::Reached(case) => {
-            output.data(&case, || cases::details(&case))?;
+        Ended::Reached(standing) => {
+            output.data(&standing, || cases::details(&standing.case))?;
             Ok(Exit::Done)
         }
-        Ended::Elsewhere(case) => {
-            output.data(&case, || cases::details(&case))?;
-            Err(Failure::Other(anyhow!("there is nothing to release: the case is {}", case.state.word())))
+        Ended::Elsewhere(standing) => {
+            output.data(&standing, || cases::details(&standing.case))?;
+            let state = standing.case.state.word();
+            Err(Failure::Other(anyhow!("there is nothing to release: the case is {state}")))
         }
-        Ended::TimeUp(case) => {
-            let state = case.map_or("not found", |case| case.state.word());
-            let hint = "`lockstep cases CASE` shows what it waits for; in observe mode nothing is released";
-            Err(Failure::TryLater(anyhow!(
-                "accepted, but the case is {state} and not released in time: {hint}"
-            )))
-        }
+        Ended::TimeUp(unfinished) => Err(Failure::TryLater(anyhow!(waits(&unfinished)))),
         Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {}", plain(&reason)))),
     }
+}
+
+fn waits(unfinished: &Unfinished) -> String {
+    let state = unfinished.standing.as_ref().map_or("unknown", |standing| standing.case.state.word());
+    let why = match &unfinished.refusal {
+        Some(refusal) => format!("the store cannot be written ({refusal}). {WAITS_FOR_THE_RECORD}"),
+        None => {
+            "`lockstep cases CASE` shows what it waits for; in observe mode nothing is released".to_owned()
+        }
+    };
+    format!("accepted, but the case is {state} and not released in time: {why}")
 }

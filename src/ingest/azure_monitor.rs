@@ -37,6 +37,8 @@ const SOURCE: Source = Source::AzureMonitor;
 pub(super) struct Route {
     door: Arc<Door>,
     places: Places,
+    /// Apart from those of requests that have proven themselves, which strangers must not take.
+    checks: Places,
     secrets: Vec<SecretString>,
     tokens: Option<Checker>,
 }
@@ -46,7 +48,8 @@ impl Route {
         let secrets = settings.azure_monitor_secrets.clone();
         let tokens = settings.azure_monitor_jwt.as_ref().map(|jwt| Checker::new(jwt, settings.tenant));
         let is_set = !secrets.is_empty() || tokens.is_some();
-        is_set.then(|| Route { door: door.clone(), places: Places::new(settings), secrets, tokens })
+        let (places, checks) = (Places::new(settings), door.places_of_strangers(settings));
+        is_set.then(|| Route { door: door.clone(), places, checks, secrets, tokens })
     }
 
     async fn authenticate(&self, parts: &Parts, deadline: Instant) -> Result<(), Refusal> {
@@ -59,8 +62,8 @@ impl Route {
             parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         match (&self.tokens, bearer) {
             (Some(tokens), Some(token)) => {
-                // Checking may wait for Entra: not for more strangers than there are places.
-                let _place = self.places.take()?;
+                // Checking may wait for Entra.
+                let _place = self.checks.take()?;
                 tokens.check(token, self.door.now(), deadline).await
             }
             (_, None) if parts.uri.query().is_none() => Err(Refusal::Unsigned),

@@ -31,6 +31,9 @@ const ENQUEUE_WAIT: Duration = Duration::from_millis(2500);
 /// A queue that is down is said once per this many seconds, not once per request.
 const COMPLAINT_SECONDS: i64 = 5;
 
+/// Of so many connections one may be a stranger's who is waited for with his request in hand.
+const STRANGERS_SHARE: usize = 8;
+
 pub(super) struct Door {
     pub(super) tenant: TenantId,
     deps: Deps,
@@ -42,8 +45,8 @@ impl Door {
     pub(super) fn new(settings: &Settings, deps: Deps) -> Door {
         Door {
             tenant: settings.tenant,
+            unfinished: Unfinished::among(deps.connections_max),
             deps,
-            unfinished: Unfinished::default(),
             complained_at: AtomicI64::new(i64::MIN),
         }
     }
@@ -54,6 +57,12 @@ impl Door {
 
     pub(super) fn replays(&self) -> &Arc<ReplayGuard> {
         &self.deps.replays
+    }
+
+    /// Places for whoever proves nothing before something is waited for: few of the connections, and none of a route's own.
+    pub(super) fn places_of_strangers(&self, settings: &Settings) -> Places {
+        let most = settings.requests_max.min(self.deps.connections_max / STRANGERS_SHARE).max(1);
+        Places { most, taken: AtomicUsize::new(0) }
     }
 
     /// Runs one request to its answer.

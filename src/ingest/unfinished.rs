@@ -15,8 +15,10 @@ use tokio::sync::oneshot;
 
 use super::refusal::Refusal;
 
-/// Twice what one route works on at a time by default, a quarter of the connections that the public listener holds.
+/// Twice what one route works on at a time by default.
 const BODIES_MAX: usize = 1024;
+/// One of so many connections: one that waits for its body makes no room for others, and those who finish need some too.
+const SHARE: usize = 4;
 /// Of all of them together: as much as 64 of the largest bodies.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The first allocation for a body; the next ones double it.
@@ -43,13 +45,11 @@ struct Part {
     _kept: oneshot::Sender<()>,
 }
 
-impl Default for Unfinished {
-    fn default() -> Unfinished {
-        Unfinished::within(BODIES_MAX, BYTES_MAX)
-    }
-}
-
 impl Unfinished {
+    pub(super) fn among(connections_max: usize) -> Unfinished {
+        Unfinished::within((connections_max / SHARE).clamp(1, BODIES_MAX), BYTES_MAX)
+    }
+
     fn within(bodies_max: usize, bytes_max: usize) -> Unfinished {
         Unfinished { bodies_max, bytes_max, shelf: Mutex::default() }
     }

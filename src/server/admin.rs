@@ -19,6 +19,7 @@ use crate::problem::Problem;
 use crate::queue::Queue;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::worker::Unwritten;
 
 /// The longest that any admin request takes.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -34,6 +35,8 @@ pub struct AdminDeps {
     pub token: AdminToken,
     /// The configured address of the admin listener; the API answers to this name and to loopback names.
     pub address: IpAddr,
+    /// What the worker of this process could not put on record yet; `None` when it has no worker.
+    pub unwritten: Option<Arc<Unwritten>>,
 }
 
 /// What every admin handler is given.

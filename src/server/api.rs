@@ -8,6 +8,7 @@ mod contain;
 mod dead;
 mod queue;
 mod sweep;
+mod unrecorded;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/dead/{event}/replay", post(dead::replay))
         .route("/queue", get(queue::show))
         .route("/sweep", post(sweep::ask))
+        .route("/unrecorded/{name}", get(unrecorded::show))
         .fallback(async || Problem::NotFound)
         .layer(middleware::from_fn_with_state(admin.clone(), guard))
 }

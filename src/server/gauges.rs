@@ -61,7 +61,11 @@ async fn dead_letters(deps: &AdminDeps) {
 }
 
 async fn cases(deps: &AdminDeps) {
+    // Memory first: what is written down between the two is in both, and counted once, as it stands in memory.
+    let unwritten = deps.unwritten.as_ref().map(|unwritten| unwritten.states()).unwrap_or_default();
     let Ok(open) = deps.store.cases(WhichCases::Open, CASES_MAX).await else { return };
-    let unverified = open.iter().filter(|case| case.state != CaseState::Verified).count();
+    let on_record = open.iter().filter(|case| !unwritten.contains_key(&case.subject)).map(|case| case.state);
+    let states = on_record.chain(unwritten.values().copied());
+    let unverified = states.filter(|state| state.is_open() && *state != CaseState::Verified).count();
     deps.metrics.unverified_containments(unverified as u64);
 }

@@ -9,7 +9,6 @@ mod sole;
 mod sync;
 mod tenant;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ use tokio::sync::Mutex;
 use super::observe::ReadBacks;
 use super::picture::Eyes;
 use super::turns::Turns;
-use super::unwritten::Unwritten;
 use super::{Deps, Settings};
 use crate::auth0;
 use crate::case::Means;
@@ -116,8 +114,6 @@ pub(super) struct Looker {
     opening: Mutex<()>,
     /// Entra's word for those who only wait for Auth0.
     read_backs: ReadBacks,
-    /// What the contain lane did and the store has not taken yet.
-    pub unwritten: Arc<Unwritten>,
     /// What the tenant's plan allows, learned from refusals.
     means: std::sync::Mutex<Means>,
     /// Looks in a row that failed because a vendor was away.
@@ -139,7 +135,6 @@ impl Looker {
             turns,
             opening: Mutex::new(()),
             read_backs: ReadBacks::default(),
-            unwritten: Arc::default(),
             means: std::sync::Mutex::new(Means::RevokeAccess),
             away: AtomicU32::new(0),
             deps: deps.clone(),

@@ -8,6 +8,7 @@ mod azure_monitor;
 mod eventgrid;
 mod fuzz;
 mod graph;
+mod heads;
 mod limits;
 mod listener;
 mod logs;

@@ -62,7 +62,10 @@ pub(super) async fn release(
     answer(StatusCode::ACCEPTED, &accepted)
 }
 
+/// On record, or only in this worker's memory: who is locked out can be let in again either way.
 async fn find(admin: &Admin, id: &str) -> Result<Case, Problem> {
     let id: CaseId = id.parse().map_err(|_| Problem::CaseUnknown)?;
-    admin.deps.store.case(id).await.map_err(unavailable)?.ok_or(Problem::CaseUnknown)
+    let stored = admin.deps.store.case(id).await.map_err(unavailable)?;
+    let unrecorded = || Some(admin.deps.unwritten.as_ref()?.case(id)?.case);
+    stored.or_else(unrecorded).ok_or(Problem::CaseUnknown)
 }

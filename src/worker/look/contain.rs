@@ -37,7 +37,7 @@ const RECORD_AGAIN_WITHOUT_ROOM: Duration = Duration::from_secs(60);
 const ASKS_MAX: usize = 16;
 
 pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
-    let _turn = looker.unwritten.turn(subject).await;
+    let _turn = looker.deps.unwritten.turn(subject).await;
     match Rounds::begin(looker, subject, asks).await {
         Ok(Some(rounds)) => rounds.run().await,
         // Perhaps the look that answered them could not hand the person back any more.
@@ -75,7 +75,7 @@ impl<'a> Rounds<'a> {
         if asks.is_empty() {
             return Ok(None);
         }
-        let ledger = looker.unwritten.ledger(&looker.deps, subject).await?;
+        let ledger = looker.deps.unwritten.ledger(&looker.deps, subject).await?;
         let heard = looker.read_backs.take(subject, &asks);
         Ok(Some(Rounds { looker, subject, asks, ledger, heard, in_doubt: 0 }))
     }
@@ -100,7 +100,7 @@ impl<'a> Rounds<'a> {
         self.remember(&verdict);
         let metrics = &self.looker.deps.metrics;
         if self.ledger.is_written() {
-            self.looker.unwritten.forget(self.subject, metrics);
+            self.looker.deps.unwritten.forget(self.subject, metrics);
             return verdict;
         }
         match verdict {
@@ -115,8 +115,8 @@ impl<'a> Rounds<'a> {
     }
 
     fn keep(&self) -> Room {
-        let Looker { deps, unwritten, .. } = self.looker;
-        unwritten.keep(self.subject, self.ledger.clone(), &deps.metrics, deps.clock.now())
+        let deps = &self.looker.deps;
+        deps.unwritten.keep(self.subject, self.ledger.clone(), &deps.metrics, deps.clock.now())
     }
 
     /// The store could not be written. The lane does not pause: others must be locked out meanwhile.
@@ -204,7 +204,7 @@ impl<'a> Rounds<'a> {
         let brake = policy.contain.brake;
         let since = now.checked_sub(brake.window()).unwrap_or(Timestamp::MIN);
         // Memory first: what is written down between the two is counted twice, never not at all.
-        let unwritten = self.looker.unwritten.blocking_since(since, self.subject);
+        let unwritten = self.looker.deps.unwritten.blocking_since(since, self.subject);
         let counted = self.looker.deps.store.blocking_cases_since(since, self.subject).await;
         let counted = counted.map_err(|error| self.store_trouble(&error))?;
         Ok(counted.saturating_add(unwritten))
@@ -235,7 +235,7 @@ impl<'a> Rounds<'a> {
         let contains = matches!(case.state, CaseState::Requested | CaseState::Accepted | CaseState::Verified);
         let mut ledger = self.ledger.clone();
         ledger.advance(case, decided, links, now);
-        if contains && self.looker.unwritten.others_wait(self.subject) {
+        if contains && self.looker.deps.unwritten.others_wait(self.subject) {
             // Whoever stands in line for a store that does not take it is locked out later.
             self.ledger = ledger;
             self.keep();

@@ -1,9 +1,15 @@
 //! `serve` and `healthcheck`: what is said at start, an orderly end, and how a probe sees it.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::program::{Place, SECRET};
+
+/// Far more than an honest request takes, less than a stranger is waited for.
+const PROMPT: Duration = Duration::from_secs(4);
 
 /// A running `serve`, ended by SIGTERM at the latest when dropped.
 struct Served {
@@ -14,8 +20,11 @@ struct Served {
 impl Served {
     /// Starts it and reads what it says up to the line that holds `until`.
     fn start(place: &Place, until: &str) -> Served {
-        let mut child =
-            place.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Served::start_with(place.command(&["serve"]), until)
+    }
+
+    fn start_with(mut command: Command, until: &str) -> Served {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = Vec::new();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         loop {
@@ -28,6 +37,13 @@ impl Served {
         }
         child.stderr = Some(stderr.into_inner());
         Served { child, said }
+    }
+
+    /// What was said after `name` in the last line.
+    fn address(&self, name: &str) -> String {
+        let line = self.said.last().unwrap();
+        let (_, rest) = line.split_once(name).unwrap_or_else(|| panic!("{line}"));
+        rest.split_whitespace().next().unwrap().to_owned()
     }
 
     fn terminate(&self) {
@@ -64,6 +80,55 @@ fn serve_says_what_it_is_on_stderr_and_ends_with_0_on_sigterm() {
     let mut out = String::new();
     served.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert_eq!((served.child.wait().unwrap().code(), out.as_str()), (Some(0), ""));
+}
+
+/// As the program's manual says: `ulimit -n`.
+fn allow_files(command: &mut Command, most: libc::rlim_t) {
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    let set = move || match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    };
+    // SAFETY: `setrlimit` only reads what it is given, and may be called between fork and exec.
+    unsafe { command.pre_exec(set) };
+}
+
+#[test]
+fn with_few_open_files_unfinished_bodies_keep_no_honest_sender_out() {
+    const FILES: libc::rlim_t = 256;
+    let mut place = Place::complete();
+    place
+        .set("RUST_LOG", "lockstep=info")
+        .set("RISK_WEBHOOK_SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+    let mut command = place.command(&["serve"]);
+    allow_files(&mut command, FILES);
+    let served = Served::start_with(command, "ready");
+    let public = served.address("public=");
+    // Far more than it holds: half of the files are for connections.
+    let strangers: Vec<TcpStream> = (0..FILES).map(|_| begin(&public)).collect();
+    let mut honest = TcpStream::connect(&public).unwrap();
+    honest.set_read_timeout(Some(PROMPT)).unwrap();
+    honest
+        .write_all(
+            b"POST /webhooks/graph?validationToken=abc HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+        )
+        .unwrap();
+    let mut answer = [0; 12];
+    honest.read_exact(&mut answer).expect("it was not served promptly");
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    drop(strangers);
+}
+
+/// A head that only the body could prove wrong, and the first byte of a body that never comes.
+fn begin(public: &str) -> TcpStream {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let mut stream = TcpStream::connect(public).unwrap();
+    let head = format!(
+        "POST /webhooks/risk HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nwebhook-id: msg_x\r\n\
+         webhook-timestamp: {now}\r\nwebhook-signature: v1,AAAA\r\ncontent-length: 1000\r\n\r\n "
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
 }
 
 #[test]

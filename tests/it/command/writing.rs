@@ -50,6 +50,7 @@ impl Server {
             tenant: TENANT,
             token: AdminToken::load_or_create(&settings.admin_token_file).unwrap(),
             address: settings.admin_listen.ip(),
+            unwritten: None,
         };
         let admin = server::admin_router(deps);
         let running = server::serve(&settings, axum::Router::new(), admin, shutdown.clone()).await.unwrap();
@@ -189,6 +190,25 @@ async fn contain_wait_takes_no_earlier_proof_for_one_of_now() {
     save(&server.store, read).await;
     let ran = waiting.await.unwrap();
     assert_eq!(ran.code, 0, "{ran:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_another_process_works_and_the_store_is_full_nobody_waits_for_what_cannot_be_known() {
+    let server = Server::start().await;
+    // Nobody can write while it is locked, and so nothing comes on record.
+    let beside = rusqlite::Connection::open(server.place.path("data/lockstep.db")).unwrap();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let contain = ["contain", &ANN.to_string(), "--reason", "x", "--yes", "--wait", "--timeout", "600"];
+    let ran = server.run(&contain).await;
+    assert_eq!(ran.code, 4, "{ran:#?}");
+    for told in ["the store cannot be written", "no worker", "contained, but not on record yet"] {
+        assert!(ran.talk.contains(told), "{told}: {}", ran.talk);
+    }
+    beside.execute_batch("COMMIT").unwrap();
+    let unknown = ["release", "case_00000000000000000000000000000009", "--reason", "x", "--yes"];
+    let ran = server.run(&unknown).await;
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.talk.contains("only the worker that opened it knows it"), "{}", ran.talk);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -266,6 +266,7 @@ fn direct(world: &World) -> Router {
         replays: world.replays.clone(),
         clock: world.clock.clone(),
         metrics: world.metrics.clone(),
+        connections_max: lockstep::server::connections_max(),
     };
     lockstep::ingest::router(&world.settings, deps)
 }
@@ -314,10 +315,11 @@ async fn a_stranger_who_goes_away_takes_no_fetch_with_him() {
 }
 
 #[tokio::test]
-async fn no_more_strangers_wait_for_entra_than_there_are_places() {
+async fn strangers_who_wait_for_entra_are_few_and_take_no_place_of_those_with_the_secret() {
     let entra = Arc::new(Entra::default());
     let mut world = secure_world(entra.clone()).await;
     world.settings.requests_max = 2;
+    world.settings.azure_monitor_secrets = vec!["rotated".into()];
     let router = direct(&world);
     entra.silent.send_replace(true);
     let forged = token("made-up", &claims(&world));
@@ -325,6 +327,9 @@ async fn no_more_strangers_wait_for_entra_than_there_are_places() {
     let mut second = Box::pin(ask(router.clone(), forged.clone()));
     assert!(futures_util::poll!(&mut first).is_pending() && futures_util::poll!(&mut second).is_pending());
     assert_eq!(ask(router.clone(), forged).await, 429);
+    let with_secret = http::Request::post(format!("{PATH}?secret=rotated"));
+    let with_secret = with_secret.header("content-type", "application/json").body(Body::from(fired()));
+    assert_eq!(router.clone().oneshot(with_secret.unwrap()).await.unwrap().status(), 202);
     entra.silent.send_replace(false);
     assert_eq!(tokio::join!(first, second), (401, 401));
     assert_eq!(ask(router, token("key-of-today", &claims(&world))).await, 202);

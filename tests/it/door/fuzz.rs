@@ -34,6 +34,7 @@ impl Direct {
             replays: world.replays.clone(),
             clock: world.clock.clone(),
             metrics: world.metrics.clone(),
+            connections_max: lockstep::server::connections_max(),
         };
         let router = lockstep::ingest::router(&world.settings, deps);
         Direct { world, router, runtime }

@@ -12,7 +12,7 @@ use super::risk::alert;
 use super::world::{Gate, MONITOR_SECRET, World, settings};
 
 /// Writes raw bytes, ends the sending half, and reads what comes back.
-async fn raw(world: &World, bytes: &[u8]) -> String {
+pub async fn raw(world: &World, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(world.running.public_addr).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream.shutdown().await.unwrap();

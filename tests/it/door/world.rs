@@ -161,6 +161,7 @@ impl World {
             replays: replays.clone(),
             clock: shared.clone(),
             metrics: metrics.clone(),
+            connections_max: lockstep::server::connections_max(),
         };
         let public = ingest::router(&settings, deps);
         let at = server::Settings {
@@ -176,6 +177,7 @@ impl World {
             tenant: settings.tenant,
             token: AdminToken::load_or_create(&at.admin_token_file).unwrap(),
             address: at.admin_listen.ip(),
+            unwritten: None,
         });
         let shutdown = CancellationToken::new();
         let running = server::serve(&at, public, admin, shutdown.clone()).await.unwrap();

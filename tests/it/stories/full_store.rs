@@ -1,17 +1,20 @@
 //! The store's disk is full: people are locked out all the same, and what was done is on record once there is room.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use lockstep::case::{CaseId, CaseState, Restraint};
+use lockstep::case::{Case, CaseId, CaseState, Restraint};
 use lockstep::store;
 use lockstep_twin::{AccountId, PersonId, Setup, Vendor};
 
 use super::verbs::{BLOCK, REVOKE};
+use crate::command::program::Ran;
 use crate::harness::Stage;
 
 const READ_BACK: &str = "GET /api/v2/users/{id}/sessions";
 const READ: &str = "GET /api/v2/users/{id}";
 const LAG: &str = "lockstep_audit_lag_seconds";
+const UNVERIFIED: &str = "lockstep_unverified_containments";
 
 impl Stage {
     fn beside_the_store(&self) -> rusqlite::Connection {
@@ -53,6 +56,16 @@ impl Stage {
         beside.execute_batch(&format!("BEGIN IMMEDIATE; {sql} DROP TABLE no_room; COMMIT")).unwrap();
     }
 
+    /// Runs a command beside Lockstep, as its operators do.
+    async fn lockstep(&self, arguments: &[&str]) -> Ran {
+        let admin = self.admin_url();
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        command.args(arguments).current_dir(self.dir.path()).env_clear().envs(&self.env);
+        command.env("LOCKSTEP_ADMIN_LISTEN", admin.trim_start_matches("http://"));
+        let ran = command.stdin(std::process::Stdio::null()).kill_on_drop(true).output();
+        Ran::from(tokio::time::timeout(crate::harness::PATIENCE, ran).await.expect("it did not end").unwrap())
+    }
+
     /// Waits until the account is locked and that was read back, without a record of it.
     async fn until_locked_off_the_record(&self, account: &AccountId) {
         let id = account.replace('|', "%7C");
@@ -72,6 +85,14 @@ impl Stage {
         self.alert(person, "high").await;
         self.until_locked_off_the_record(&account).await;
         (person, account)
+    }
+
+    async fn until_released(&self, case: &Case) {
+        self.until("the case is released", async || {
+            let released = self.store().case(case.id).await.unwrap().unwrap();
+            (released.state == CaseState::Released).then_some(())
+        })
+        .await;
     }
 
     async fn until_all_is_on_record(&self) {
@@ -204,13 +225,85 @@ crate::stories! {
         .await;
         assert!(stage.is_blocked(&account), "nobody is let in without a record");
         stage.make_room();
-        stage.until("the case is released", async || {
-            let released = stage.store().case(case.id).await.unwrap().unwrap();
-            (released.state == CaseState::Released).then_some(())
-        })
-        .await;
+        stage.until_released(&case).await;
         assert!(stage.twin.world().can_sign_in(&account));
         assert_eq!(stage.audited("action.unblock").await.len(), 1);
+        stage.end().await;
+    }
+
+    operators_are_told_of_a_lockout_that_is_not_on_record_and_can_take_it_back(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.hire("Anna Berg");
+        stage.fill_store().await;
+        let person = anna.to_string();
+        let ran = stage.lockstep(&["contain", &person, "--reason", "drill", "--yes", "--wait", "--json"]).await;
+        assert_eq!(ran.code, 0, "proven is proven: {ran:#?}");
+        assert!(stage.is_locked_out(&account));
+        assert!(ran.talk.contains("NOT ON RECORD") && ran.talk.contains("make room"), "{}", ran.talk);
+        let shown = ran.json();
+        assert_eq!((&shown["state"], shown["unrecorded_since"].is_string()), (&"verified".into(), true));
+        assert!(stage.cases_of(anna).await.is_empty(), "nothing can be written");
+
+        let case = shown["id"].as_str().unwrap();
+        let release = ["release", case, "--reason", "false alarm", "--yes", "--wait", "--timeout", "2"];
+        let ran = stage.lockstep(&release).await;
+        assert_eq!(ran.code, 75, "{ran:#?}");
+        for told in ["NOT ON RECORD", "the store cannot be written (the store's disk is full)", "by itself"] {
+            assert!(ran.talk.contains(told), "{told}: {}", ran.talk);
+        }
+        assert!(stage.is_blocked(&account), "nobody is let in without a record");
+
+        stage.make_room();
+        let released = stage.until_case(anna, CaseState::Released).await;
+        assert_eq!(released.id.to_string(), case);
+        assert!(stage.twin.world().can_sign_in(&account));
+        stage.until_all_is_on_record().await;
+        let ran = stage.lockstep(&release).await;
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        assert!(ran.talk.contains("released already"), "{}", ran.talk);
+        stage.end().await;
+    }
+
+    a_release_that_waits_for_a_full_store_says_so(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (_, account, case) = stage.contained("Anna Berg").await;
+        stage.until_idle().await;
+        stage.fill_store().await;
+        let id = case.id.to_string();
+        let ran =
+            stage.lockstep(&["release", &id, "--reason", "x", "--yes", "--wait", "--timeout", "2"]).await;
+        assert_eq!(ran.code, 75, "{ran:#?}");
+        assert!(ran.talk.contains("the store cannot be written (the store's disk is full)"), "{}", ran.talk);
+        assert!(stage.is_blocked(&account));
+        stage.make_room();
+        stage.until_released(&case).await;
+        stage.end().await;
+    }
+
+    a_lockout_that_is_neither_proven_nor_on_record_is_counted_as_unverified(
+        stage, Setup { deletion_delay: Duration::from_secs(3600), ..Setup::unlimited() }
+    ) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        stage.fill_store().await;
+        stage.alert(anna, "high").await;
+        // What is scraped is at most two seconds old.
+        stage.until("it is counted", async || {
+            stage.metric(UNVERIFIED).await.filter(|count| *count == 1.0).map(drop)
+        })
+        .await;
+        let person = anna.to_string();
+        let contain = ["contain", &person, "--reason", "drill", "--yes", "--wait", "--timeout", "3"];
+        let ran = stage.lockstep(&contain).await;
+        assert_eq!(ran.code, 4, "{ran:#?}");
+        assert!(ran.talk.contains("NOT ON RECORD") && ran.talk.contains("not verified: "), "{}", ran.talk);
+        assert!(stage.cases_of(anna).await.is_empty() && stage.is_blocked(&account));
+        stage.make_room();
+        stage.until_case(anna, CaseState::Accepted).await;
+        stage.until("it is counted once", async || {
+            stage.metric(UNVERIFIED).await.filter(|count| *count == 1.0).map(drop)
+        })
+        .await;
         stage.end().await;
     }
 
