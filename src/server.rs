@@ -28,8 +28,8 @@ pub use admin::{AdminDeps, admin_router};
 pub use token::AdminToken;
 
 /// Connections of the outside at a time: senders keep few, a flood gets no more memory than this. More than the webhooks'
-/// bodies, tokens that are being checked and requests in hand together (1024, 512 and four times 512), so that there is one that can make room. Where fewer
-/// are held, there are fewer such bodies too.
+/// bodies, tokens that are being checked and requests in hand together (1024, 512 and four times 512), so that there is
+/// one that can make room. Where fewer are held, there are fewer such bodies too.
 const PUBLIC_CONNECTIONS_MAX: usize = 4096;
 /// Connections of operators, probes and scrapers at a time.
 const ADMIN_CONNECTIONS_MAX: usize = 256;
