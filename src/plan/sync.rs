@@ -23,14 +23,17 @@ use std::time::Duration;
 use crate::action::sync::SyncAction;
 use crate::clock::{self, Timestamp};
 use crate::policy::Policy;
-use crate::snapshot::Directory;
 use crate::snapshot::sync::{Groups, Remembered, SyncSnapshot};
+use crate::snapshot::{Blocked, Directory};
 
 /// When somebody who is held because something could not be read is looked at again: after this long at first, then
 /// after as long as it has lasted, so that a permission that is lost for days costs few looks.
 const UNREAD_AGAIN_FIRST: Duration = Duration::from_secs(600);
 /// Not later: once it can be read again, nobody waits longer.
 const UNREAD_AGAIN_MOST: Duration = Duration::from_secs(3600);
+
+/// How such an account is found again among the findings.
+const STAYS_OPEN: &str = "stays open: Entra knows its person no more, and told of no deletion";
 
 /// What follows from one look.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +65,9 @@ pub enum Next {
 pub fn plan(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPlan {
     match scope::of(snapshot, policy, now) {
         scope::Scope::Leave { why, next } => SyncPlan::nothing(snapshot, why, next).waiting_for_nothing(),
+        scope::Scope::Missing { why, next } => {
+            SyncPlan::nothing(snapshot, why, next).waiting_for_nothing().showing_what_is_open(snapshot)
+        }
         scope::Scope::Unread { why } => {
             SyncPlan::nothing(snapshot, why, Next::Settled).waiting(snapshot, now)
         }
@@ -200,6 +206,16 @@ impl SyncPlan {
     /// Once the reason is over, somebody tells: a release, a verified case and Entra each ask for a look.
     fn waiting_for_nothing(mut self) -> SyncPlan {
         self.remembered.iter_mut().for_each(Remembered::wait_for_nothing);
+        self
+    }
+
+    /// Whoever is purged while every word of it is lost is locked by nobody: absence is no evidence, so a person must say.
+    fn showing_what_is_open(mut self, snapshot: &SyncSnapshot) -> SyncPlan {
+        if let Some(remembered) = &mut self.remembered {
+            remembered.findings.retain(|finding| !finding.ends_with(STAYS_OPEN));
+            let open = snapshot.accounts.values().filter(|account| account.blocked != Blocked::Yes);
+            remembered.findings.extend(open.map(|account| format!("{} {STAYS_OPEN}", account.id)));
+        }
         self
     }
 }

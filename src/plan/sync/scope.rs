@@ -30,6 +30,11 @@ pub(super) enum Scope {
         why: String,
         next: Next,
     },
+    /// Not to be found, and nobody told of a deletion.
+    Missing {
+        why: String,
+        next: Next,
+    },
     /// What decides could not be read.
     Unread {
         why: String,
@@ -75,7 +80,7 @@ fn missing(snapshot: &SyncSnapshot, now: Timestamp) -> Scope {
     let why = "Entra knows nobody by this id, neither among the users nor among the deleted".to_owned();
     let patient = clock::elapsed(snapshot.asked_at, now) < NOT_REPLICATED_FOR;
     let next = if patient { Next::Again(ASK_AGAIN) } else { Next::Settled };
-    Scope::Leave { why, next }
+    Scope::Missing { why, next }
 }
 
 fn by_policy(snapshot: &SyncSnapshot, policy: &Policy) -> Scope {

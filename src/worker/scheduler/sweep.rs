@@ -83,12 +83,14 @@ struct Due {
     depth: SweepDepth,
     /// When it was wished for.
     wished: Option<String>,
+    /// When a whole one, from the start, was wished for.
+    wished_whole: Option<String>,
 }
 
 impl Due {
     /// The wish is granted when the sweep has ended: a failure costs a turn, not the wish.
     async fn sweep(self, job: &Job) -> anyhow::Result<()> {
-        sweep(job, self.depth).await?;
+        sweep(job, &self).await?;
         if let Some(made_at) = self.wished {
             Wish::Sweep.grant(job.deps.store.as_ref(), &made_at).await?;
         }
@@ -99,23 +101,20 @@ impl Due {
 async fn due(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Option<Due>> {
     let (store, policy) = (job.deps.store.as_ref(), job.deps.policy.borrow().clone());
     let now = job.deps.clock.now();
-    if let Some(made_at) = Wish::WholeSweep.made_at(store).await? {
-        // Forgetting the place begins one from the start, and is as durable as the wish.
-        store.set_note(USERS, None).await?;
-        Wish::WholeSweep.grant(store, &made_at).await?;
-    }
+    let wished_whole = Wish::WholeSweep.made_at(store).await?;
     let wished = Wish::Sweep.made_at(store).await?;
     let whole_at = whole_at(store).await?;
     let whole_every = Duration::from_secs(u64::from(policy.sweep.whole_every_hours) * 3600);
     let begun = store.note(USERS).await?.is_some();
     if !begun
+        || wished_whole.is_some()
         || policy.manages_directory() && whole_at.is_none_or(|at| clock::elapsed(at, now) >= whole_every)
     {
-        return Ok(Some(Due { depth: SweepDepth::Whole, wished }));
+        return Ok(Some(Due { depth: SweepDepth::Whole, wished, wished_whole }));
     }
     let every = Duration::from_secs(u64::from(policy.sweep.every_seconds));
     let due = wished.is_some() || swept_at.is_none_or(|at| clock::elapsed(at, now) >= every);
-    Ok(due.then_some(Due { depth: SweepDepth::Changed, wished }))
+    Ok(due.then_some(Due { depth: SweepDepth::Changed, wished, wished_whole }))
 }
 
 /// When the last sweep began that has listed everybody to the end.
@@ -123,20 +122,19 @@ pub(super) async fn whole_at(store: &dyn Store) -> Result<Option<Timestamp>, sto
     Ok(store.note(WHOLE_AT).await?.and_then(|text| text.parse().ok()))
 }
 
-async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
+async fn sweep(job: &Job, due: &Due) -> anyhow::Result<()> {
     let properties = picture::properties(&job.deps.policy.borrow());
-    let stored = job.deps.store.note(USERS).await?;
-    let position: Option<Position> = stored.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let position = position.filter(|position| position.properties == properties);
-    let untracked = position.as_ref().map(|at| at.untracked.clone()).unwrap_or_default();
+    let position = position(job.deps.store.as_ref()).await?;
+    let fits = position.as_ref().is_some_and(|position| position.properties == properties);
+    let untracked = position.as_ref().filter(|_| fits).map(|at| at.untracked.clone()).unwrap_or_default();
     let mut users = Users { job, properties, untracked };
-    let resync = match (position, depth) {
+    let resync = match (position, due.depth) {
         // A whole sweep that was cut off goes on; whom its first part named is not known any more.
-        (Some(at), _) if at.depth == SweepDepth::Whole => {
+        (Some(at), _) if fits && at.depth == SweepDepth::Whole && due.wished_whole.is_none() => {
             users.whole(DeltaFrom::Link(Link::new(at.link)), &mut Named::Unknown).await?
         }
-        (Some(at), SweepDepth::Changed) => match groups(job).await {
-            Ok(Some(_)) => Some(Restart(None)),
+        (Some(at), SweepDepth::Changed) if fits => match groups(job).await {
+            Ok(Some(_)) => last_changes(job, at).await?,
             // Groups that cannot be followed do not keep the users from being.
             followed => {
                 let users = users.changes(at.link).await?;
@@ -144,12 +142,16 @@ async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
                 users
             }
         },
-        (_, SweepDepth::Whole) | (None, _) => Some(Restart(None)),
+        (Some(at), _) => last_changes(job, at).await?,
+        (None, _) => Some(Restart(None)),
     };
     let Some(Restart(link)) = resync else { return Ok(()) };
     tracing::info!("everybody is swept");
     // Before the groups are followed anew: whatever fails or is killed from here on, everybody is still to be swept.
     job.deps.store.set_note(USERS, None).await?;
+    if let Some(made_at) = &due.wished_whole {
+        Wish::WholeSweep.grant(job.deps.store.as_ref(), made_at).await?;
+    }
     // From now on: whoever changes group meanwhile is found by it, and who is in which group is read with every person.
     groups_from_now(job).await?;
     let from = link.map_or(DeltaFrom::Start, DeltaFrom::Link);
@@ -157,6 +159,27 @@ async fn sweep(job: &Job, depth: SweepDepth) -> anyhow::Result<()> {
         None => Ok(()),
         Some(Restart(_)) => anyhow::bail!("Graph asks for a new start in the middle of one"),
     }
+}
+
+async fn position(store: &dyn Store) -> Result<Option<Position>, store::Error> {
+    let stored = store.note(USERS).await?;
+    Ok(stored.as_deref().and_then(|text| serde_json::from_str(text).ok()))
+}
+
+/// Everybody is to be listed, and a listing does not name who was purged. Only the link that is about to be given up tells
+/// of them, so it is followed to its end once more; unless Graph will never take it again.
+async fn last_changes(job: &Job, at: Position) -> anyhow::Result<Option<Restart>> {
+    if at.depth == SweepDepth::Changed {
+        let mut users = Users { job, properties: at.properties, untracked: at.untracked };
+        let from = DeltaFrom::Link(Link::new(at.link));
+        match users.pages(from, SweepDepth::Changed, &mut Named::Unknown).await {
+            Err(error) if error.downcast_ref().is_some_and(entra::Error::refuses_link) => {
+                tracing::warn!("who was purged since the last sweep is not known: {error}");
+            }
+            followed => drop(followed?),
+        }
+    }
+    Ok((!job.shutdown.is_cancelled()).then_some(Restart(None)))
 }
 
 /// Graph no longer accepts a link: everything from the start, or from where it says.
@@ -172,7 +195,10 @@ impl Restart {
             return Err(error.into());
         }
         // The link will be refused for ever. So may be the ones that a new start brings.
-        anyhow::ensure!(may_start_unasked(job).await?, "{error}; for that, everybody is swept once an hour");
+        if !may_start_unasked(job).await? {
+            let told = format!("{error}; for that, everybody is swept once an hour");
+            return Err(anyhow::Error::new(error).context(told));
+        }
         tracing::warn!("the link to go on from is refused, so everybody is swept: {error}");
         Ok(Restart(None))
     }

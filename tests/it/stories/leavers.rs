@@ -1,6 +1,8 @@
 //! Somebody leaves: locked at once, kept for the grace, deleted when the policy says so, brought back when restored.
 
 use lockstep::case::{CaseState, Reason};
+use lockstep::clock::{Clock, SystemClock};
+use lockstep::worker::scheduler::Wish;
 use lockstep_twin::{Mishap, Setup, Times, Vendor, Write};
 use serde_json::json;
 
@@ -185,6 +187,36 @@ crate::stories! {
         stage.until_case(boris, CaseState::Verified).await;
         assert!(stage.is_locked_out(&account) && stage.is_locked_out(&second));
         stage.until_idle().await;
+        stage.end().await;
+    }
+
+    somebody_purged_before_everybody_is_listed_anew_is_locked(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        stage.twin.world().hard_delete(ada);
+        // Only the link of the last sweep tells of her; a listing does not.
+        assert_eq!(stage.sweep(&["--whole"]).code, 0);
+        stage.until_case(ada, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    a_purge_that_nobody_told_of_locks_nobody_and_is_shown(stage, Setup::unlimited()) {
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        stage.twin.world().hard_delete(ada);
+        stage.twin.world().expire_links();
+        stage.until_nothing_is_found(ada).await;
+        Wish::make(stage.store().as_ref(), &[Wish::WholeSweep], SystemClock.now()).await.unwrap();
+        stage.until_finding(ada, "told of no deletion").await;
+        assert!(!stage.is_blocked(&account) && stage.cases_of(ada).await.is_empty());
         stage.end().await;
     }
 

@@ -85,7 +85,8 @@ crate::stories! {
     a_restart_that_fails_half_way_is_not_forgotten(stage, Setup::unlimited()) {
         let (staff, ada, account) = stage.role_followed_by_sweeps_alone().await;
         let before = starts(&stage);
-        let failing = stage.twin.faults().inject(users(), Fault::Status(503), Times::Forever);
+        let listing = Match::vendor(Vendor::Graph).route("/users/delta?$select");
+        let failing = stage.twin.faults().inject(listing, Fault::Status(503), Times::Forever);
         stage.twin.faults().inject(groups(), Fault::ExpireDelta(DeltaExpiry::Gone), Times::N(1));
         stage.twin.world().add_member(staff, ada);
         stage.until("the users were asked for from the start", async || (starts(&stage) > before).then_some(())).await;

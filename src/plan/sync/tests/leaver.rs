@@ -134,5 +134,22 @@ fn missing_is_not_gone_and_asked_again_for_a_while() {
     scene.now = at("2026-03-02T08:03:00Z");
     let late = scene.plan();
     assert_eq!((late.actions.len(), late.next), (0, Next::Settled));
-    assert_eq!(late.remembered, scene.snapshot.remembered, "what is known of a person stays known");
+    let (known, before) = (late.remembered.unwrap(), scene.snapshot.remembered.clone().unwrap());
+    assert_eq!(known.proven, before.proven, "what is known of a person stays known");
+}
+
+#[test]
+fn an_account_whose_person_is_missing_is_shown_while_it_is_open() {
+    let mut scene = adele().settled();
+    let before = scene.snapshot.remembered.clone();
+    scene.snapshot.directory = Directory::Missing;
+    scene.snapshot.remembered = scene.plan().remembered;
+    let shown = scene.snapshot.remembered.clone().unwrap().findings;
+    let [finding] = &Vec::from_iter(shown)[..] else { panic!("one account, one finding") };
+    assert_eq!(finding, "waad|adele stays open: Entra knows its person no more, and told of no deletion");
+    let mut locked = scene.clone();
+    locked.snapshot.accounts.get_mut(&account("waad|adele")).unwrap().blocked = Blocked::Yes;
+    assert_eq!(locked.plan().remembered, before, "what is locked needs nobody");
+    scene.snapshot.directory = adele().snapshot.directory;
+    assert_eq!(scene.plan().remembered, before, "back again");
 }
