@@ -3,13 +3,13 @@
 //! Every route takes the same steps: the whole body (408, 413), a place among the requests in hand (429), who sent it
 //! (401, before the body where its head alone can tell), what it is (400, 415), one durable write (503), 202. What a
 //! sender told us becomes [`crate::event::Event`]s and nothing else gets past this module: no raw payload, no name, no
-//! token. A kind that we do not handle is accepted, counted and dropped; one bad item never costs the good ones beside it.
-//! A request that is refused costs nothing durable, is counted by cause in `lockstep_events_total`, and leaves neither its
-//! secrets nor its body in the log.
+//! token. A kind that we do not handle is accepted, counted and dropped; one bad item never costs the good ones
+//! beside it. A request that is refused costs nothing durable, is counted by cause in `lockstep_events_total`, and
+//! leaves neither its secrets nor its body in the log.
 //!
 //! Requests run at the same time without waiting for each other; the only state they share are the ids of deliveries
-//! seen ([`ReplayGuard`]), the bodies of which only a part has come, and the count of requests in hand. Nothing is looked
-//! up at a vendor, except the signing keys of Entra for secure webhooks.
+//! seen ([`ReplayGuard`]), the bodies of which only a part has come, and the count of requests in hand. Nothing is
+//! looked up at a vendor, except the signing keys of Entra for secure webhooks.
 
 mod azure_monitor;
 mod body;

@@ -1,9 +1,9 @@
 //! Two listeners: webhooks for the outside, and health, metrics and the API for operators.
 //!
 //! [`serve`] binds both and returns once they listen. A connection that sends no request head in time is closed, there
-//! are never more than a fixed number of connections (the one that waits longest makes room), and at the end requests in
-//! hand are finished within a grace time while nothing new is accepted. HTTP/1 only: TLS and HTTP/2 belong to the proxy in
-//! front.
+//! are never more than a fixed number of connections (the one that waits longest makes room), and at the end requests
+//! in hand are finished within a grace time while nothing new is accepted. HTTP/1 only: TLS and HTTP/2 belong to the
+//! proxy in front.
 //!
 //! The admin listener changes nothing by itself: what must happen is enqueued as an event, like a webhook's.
 
@@ -27,9 +27,9 @@ use tokio_util::sync::CancellationToken;
 pub use admin::{AdminDeps, admin_router};
 pub use token::AdminToken;
 
-/// Connections of the outside at a time: senders keep few, a flood gets no more memory than this. More than the webhooks'
-/// bodies, tokens that are being checked and requests in hand together (1024, 512 and four times 512), so that there is
-/// one that can make room. Where fewer are held, there are fewer such bodies too.
+/// Connections of the outside at a time: senders keep few, a flood gets no more memory than this. More than the
+/// webhooks' bodies, tokens that are being checked and requests in hand together (1024, 512 and four times 512), so that
+/// there is one that can make room. Where fewer are held, there are fewer such bodies and tokens too.
 const PUBLIC_CONNECTIONS_MAX: usize = 4096;
 /// Connections of operators, probes and scrapers at a time.
 const ADMIN_CONNECTIONS_MAX: usize = 256;
@@ -84,8 +84,8 @@ pub async fn serve(
     Ok(Running { public_addr, admin_addr, join })
 }
 
-/// Connections of the outside that are held at a time. Where few files are allowed, half of them are for what goes out and
-/// what is stored.
+/// Connections of the outside that are held at a time. Where few files are allowed, half of them are for what goes out
+/// and what is stored.
 pub fn connections_max() -> usize {
     PUBLIC_CONNECTIONS_MAX.min(files::allow_enough() / 2)
 }

@@ -1,4 +1,5 @@
-//! Cases that are not on record: while the store cannot be written, only the worker that locked somebody out knows them.
+//! Cases that are not on record: while the store cannot be written, only the worker that locked somebody out knows
+//! them.
 
 use std::fmt::Display;
 

@@ -72,8 +72,8 @@ pub enum Which {
     },
 }
 
-/// Looks until the case has the state, has ended otherwise, or time is up. What the store could not take is asked of the
-/// server. When that has no worker and the store cannot be written, nothing will become known, and the wait ends early.
+/// Looks until the case has the state, has ended otherwise, or time is up. What the store could not take is asked of
+/// the server. When that has no worker and the store cannot be written, nothing will become known, and the wait ends early.
 pub async fn wait(local: &Local, admin: &Admin, awaited: Awaited) -> Result<Ended, Failure> {
     let started = Instant::now();
     let mut ask_at = started + ASK_EVERY;

@@ -180,8 +180,8 @@ impl Ledger {
         Ok(self)
     }
 
-    /// A save in doubt that the store holds now was none of somebody else's. The ledger is what followed it; but one that
-    /// was given up had no successor, and the case must not go back to what it was before.
+    /// A save in doubt that the store holds now was none of somebody else's. The ledger is what followed it; but one
+    /// that was given up had no successor, and the case must not go back to what it was before.
     fn came_through(&mut self, held: &Case) {
         let Some(doubt) = self.in_doubt.iter().find(|doubt| doubt.case == *held) else { return };
         self.entries.drain(..doubt.entries.min(self.entries.len()));
