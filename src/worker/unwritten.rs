@@ -32,7 +32,7 @@ const ENTRIES_MAX: usize = 30_000;
 /// How often the store is tried.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
-/// Everybody whose containment is not on record yet. Shared by the looks of one lane and by [`write_down`]; operators
+/// Everybody whose containment is not on record yet. Shared by the looks of one lane and by `write_down`; operators
 /// are told of it.
 #[derive(Debug, Default)]
 pub struct Unwritten {
