@@ -2,6 +2,7 @@
 //! concerns. What Graph does with the links is told in `links`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use lockstep_twin::send::Change;
 use lockstep_twin::{Fault, Lag, Match, Mishap, PersonId, Setup, Times, Vendor};
@@ -269,12 +270,20 @@ crate::stories! {
         stage.start_subscribed().await;
         let (ada, account) = stage.hire("Ada Lovelace");
         stage.until_told_and_done().await;
-        let everything = Match::vendor(Vendor::Graph).route("/users/");
+        let about_her = Match::vendor(Vendor::Graph).route(&format!("/users/{ada}"));
         let throttle = Fault::Throttle { retry_after: Some("1".into()) };
-        stage.twin.faults().inject(everything, throttle, Times::N(2));
+        stage.twin.faults().inject(about_her, throttle, Times::N(2));
         stage.twin.world().set_property(ada, "department", "Research".into());
         stage.until_app_metadata(&account, "department", json!("Research")).await;
         stage.until_told_and_done().await;
+        let asked: Vec<_> = stage.calls().into_iter().filter(|entry| entry.path.contains(&ada.to_string())).collect();
+        let throttled: Vec<_> = asked.iter().filter(|entry| entry.status == 429).collect();
+        assert_eq!(throttled.len(), 2, "{asked:#?}");
+        for refused in throttled {
+            let next = asked.iter().find(|entry| entry.vendor == Vendor::Graph && entry.seq > refused.seq);
+            let waited = next.expect("it is asked again").at.duration_since(refused.at);
+            assert!(waited >= Duration::from_secs(1), "asked again after {waited:?}");
+        }
         stage.end().await;
     }
 }
