@@ -27,6 +27,11 @@ Needs the running server, and its data directory for the token. The process with
 seconds; looks are taken in the lane bulk and delay no lockout. Not needed in everyday life: changes are notified, and
 sweeps come by themselves.
 
+--wait ends when everything that the sweep has asked for is worked off or a dead letter. Nobody can tell its looks from
+those that others ask for meanwhile: it waits until, after the listing, nothing was left in the lane sync and then nothing
+in the lane bulk. In a busy hour that may take longer than the sweep; --timeout ends it. What was put off for a while is
+not counted on RabbitMQ.
+
 Examples:
   lockstep sweep
   lockstep sweep --whole                  after a restore, a lost permission, or work by hand in Auth0
@@ -35,7 +40,7 @@ pub struct Sweep {
     /// Look at everybody, not only at whoever has changed in Entra
     #[arg(long)]
     whole: bool,
-    /// Wait until nobody is left to be looked at; exit 75 when that is not in time
+    /// Wait until whoever it concerns was looked at; exit 75 when that is not in time
     #[arg(long)]
     wait: bool,
     /// Seconds to wait at most
@@ -69,8 +74,16 @@ struct Answer {
 enum Left {
     /// Entra's listing was not read to its end.
     Listing,
-    /// So many events wait in the lanes that sweeps fill; whatever else is in them counts too.
-    Looks(u64),
+    /// So many events were in a lane that sweeps fill, whoever asked for them.
+    Looks(Lane, u64),
+    Nothing,
+}
+
+/// Groups are looked at in sync, and the looks at people that they ask for are in bulk before they are done. So a lane that
+/// was found empty in its turn is not looked at again: what comes to it later is not of this sweep.
+#[derive(Debug)]
+struct Lanes {
+    left: &'static [Lane],
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,7 +98,7 @@ impl Sweep {
         let request = Request { depth: self.depth(), by: words::who() };
         let asked: Asked = admin.post("/api/v1/sweep", &request).await?;
         if self.wait {
-            output.say("asked for; waiting until nobody is left to be looked at");
+            output.say("asked for; waiting until whoever it concerns was looked at");
             let store = records::open(&local)?;
             self.until_nothing_is_left(store.as_ref(), &admin, asked.asked_at).await?;
         }
@@ -105,9 +118,10 @@ impl Sweep {
         asked_at: Timestamp,
     ) -> Result<(), Failure> {
         let until = Instant::now() + Duration::from_secs(self.timeout);
+        let mut lanes = Lanes::all();
         loop {
-            let left = left(store, admin, self.depth(), asked_at).await?;
-            if left == Left::Looks(0) {
+            let left = left(store, admin, self.depth(), asked_at, &mut lanes).await?;
+            if left == Left::Nothing {
                 return Ok(());
             }
             if Instant::now() >= until {
@@ -126,6 +140,7 @@ async fn left(
     admin: &Admin,
     depth: SweepDepth,
     asked_at: Timestamp,
+    lanes: &mut Lanes,
 ) -> Result<Left, Failure> {
     let wish = match depth {
         SweepDepth::Changed => Wish::Sweep,
@@ -136,9 +151,26 @@ async fn left(
     }
     // After the listing: what it has made is on the queue by now.
     let depths: BTreeMap<Lane, Depth> = admin.get("/api/v1/queue").await?;
-    // People are looked at in bulk, groups in sync.
-    let waiting = [Lane::Sync, Lane::Bulk].iter().filter_map(|lane| depths.get(lane));
-    Ok(Left::Looks(waiting.map(|depth| depth.events).sum()))
+    Ok(lanes.left_in(|lane| depths.get(&lane).map_or(0, |depth| depth.events)))
+}
+
+impl Lanes {
+    fn all() -> Lanes {
+        Lanes { left: &[Lane::Sync, Lane::Bulk] }
+    }
+
+    /// One look at the lanes takes note of one that is empty: the next is counted after it, not with it.
+    fn left_in(&mut self, events: impl Fn(Lane) -> u64) -> Left {
+        let Some((lane, rest)) = self.left.split_first() else { return Left::Nothing };
+        match events(*lane) {
+            0 if rest.is_empty() => Left::Nothing,
+            0 => {
+                self.left = rest;
+                Left::Looks(rest[0], events(rest[0]))
+            }
+            waiting => Left::Looks(*lane, waiting),
+        }
+    }
 }
 
 impl Left {
@@ -148,7 +180,8 @@ impl Left {
                 "the directory was not listed to its end; does a process with the role scheduler run?"
                     .to_owned()
             }
-            Left::Looks(events) => format!("{events} events wait in the lanes sync and bulk"),
+            Left::Looks(lane, events) => format!("{events} events wait in the lane {lane}"),
+            Left::Nothing => "nothing is left".to_owned(),
         }
     }
 }
@@ -163,5 +196,29 @@ impl Answer {
             true => format!("done: {whom} was looked at"),
             false => format!("asked for: {whom} is looked at, beginning within seconds"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_to_a_lane_that_was_empty_in_its_turn_is_not_waited_for() {
+        let mut lanes = Lanes::all();
+        let mut look =
+            |sync: u64, bulk: u64| lanes.left_in(|lane| if lane == Lane::Sync { sync } else { bulk });
+        assert_eq!(look(2, 0), Left::Looks(Lane::Sync, 2), "groups still ask for looks");
+        assert_eq!(look(0, 5), Left::Looks(Lane::Bulk, 5));
+        assert_eq!(look(7, 1), Left::Looks(Lane::Bulk, 1), "sync had its turn");
+        assert_eq!(look(7, 0), Left::Nothing);
+    }
+
+    #[test]
+    fn bulk_is_counted_after_sync_was_seen_empty() {
+        let mut lanes = Lanes::all();
+        // Counted at the same time, a look of the one lane may be on its way to the other.
+        assert_ne!(lanes.left_in(|_| 0), Left::Nothing);
+        assert_eq!(lanes.left_in(|_| 0), Left::Nothing);
     }
 }
