@@ -96,12 +96,21 @@ pub trait Store: Send + Sync + 'static {
     async fn due_notices(&self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error>;
     /// Adds or renews what is owed outside a case (the brake, an unreadable policy). The same topic is owed once.
     async fn owe(&self, owed: Vec<Owed>) -> Result<(), Error>;
-    /// Marks that a post is about to leave: after a crash its outcome is unknown and must be looked up. `false`, and nothing
-    /// is marked, when somebody else has taken the notice since it was read.
-    async fn notice_sending(&self, notice: &Notice, at: Timestamp) -> Result<bool, Error>;
-    /// Records that `version` was delivered as `handle` (the vendor's message id).
+    /// Takes a notice before anything about it leaves: after a crash nobody knows what became of that. `handle` is what
+    /// still stands meanwhile, none when a message of its own leaves. `false`, and nothing is changed, when somebody else has
+    /// taken the notice since it was read. Whoever has it goes on with `sending_since` and `handle` as they are now.
+    async fn notice_sending(
+        &self,
+        notice: &Notice,
+        at: Timestamp,
+        handle: Option<String>,
+    ) -> Result<bool, Error>;
+    /// Records that `version` was delivered as `handle` (the vendor's message id), and lets go of the notice. Whoever answers
+    /// so late that another has taken it or told a newer version leaves it taken, and the newest is owed again: nobody knows
+    /// who was the last to be heard.
     async fn notice_sent(&self, notice: &Notice, version: u64, handle: Option<String>) -> Result<(), Error>;
-    /// Puts the next try to `next_at`. `Outcome::Unknown` keeps the mark of [`Store::notice_sending`].
+    /// Puts the next try to `next_at`. [`PostOutcome::Unknown`] keeps the mark of [`Store::notice_sending`]. Of a notice that
+    /// another has taken meanwhile nothing is changed.
     async fn notice_failed(&self, notice: &Notice, failed: NoticeFailed) -> Result<(), Error>;
 
     /// Webhook delivery ids seen lately, to refuse replays across a restart. Old ones may be dropped at will.
@@ -187,7 +196,8 @@ pub struct Notice {
     pub sent_version: u64,
     /// The vendor's message id once posted (Slack: `channel/ts`).
     pub handle: Option<String>,
-    /// Set while a post may have left without its outcome being known.
+    /// Set while something may have left without its outcome being known: a change of the message where there is a handle,
+    /// else a message of its own.
     pub sending_since: Option<Timestamp>,
     pub attempts: u32,
     pub text: Option<String>,
@@ -203,9 +213,9 @@ pub struct NoticeFailed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostOutcome {
-    /// The post surely did not happen.
+    /// What left surely was not carried out.
     NotPosted,
-    /// It may have happened: look before posting again.
+    /// It may have been, or still be: nothing leaves before that is over, and a post is looked for.
     Unknown,
 }
 

@@ -229,9 +229,14 @@ impl Store for Sqlite {
         self.write(move |transaction| notices::owe(transaction, &owed)).await
     }
 
-    async fn notice_sending(&self, notice: &Notice, at: Timestamp) -> Result<bool, Error> {
+    async fn notice_sending(
+        &self,
+        notice: &Notice,
+        at: Timestamp,
+        handle: Option<String>,
+    ) -> Result<bool, Error> {
         let notice = notice.clone();
-        self.write(move |transaction| notices::sending(transaction, &notice, at)).await
+        self.write(move |transaction| notices::sending(transaction, &notice, at, handle.as_deref())).await
     }
 
     async fn notice_sent(&self, notice: &Notice, version: u64, handle: Option<String>) -> Result<(), Error> {

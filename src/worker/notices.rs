@@ -5,13 +5,15 @@
 //! * One message per topic. A post leaves only after the store knows that it is about to; if its outcome is unknown
 //!   (lost reply, crash), the vendor is asked for the message before it is posted again.
 //! * What is said is always the case's newest state: versions in between may be skipped, and one topic is handled by one
-//!   attempt at a time, so an older version never replaces a newer one.
+//!   attempt at a time, so an older version never replaces a newer one; should that happen all the same (a process that was
+//!   frozen with its request in hand), the newest is told again.
 //! * Nothing owed is dropped: a refusal that only a person can mend is retried slowly for ever, and logged once.
 //! * Where the vendor can neither update nor look ([`FollowUp::NewMessage`]), news is told by stage, and a message whose
 //!   outcome is unknown is sent again: twice is better than never.
 //!
-//! Topics are delivered side by side. Several processes may run it on one store: who marks a post as leaving first makes
-//! it. It decides no wording and writes to nothing but the outbox.
+//! Topics are delivered side by side. Several processes may run it on one store: who takes a notice first tells it, and
+//! whatever has taken it and died lets go of it after `LOOK_AFTER`. It decides no wording and writes to nothing but the
+//! outbox.
 
 mod deliver;
 mod pace;
@@ -40,9 +42,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A message is changed at most this often; states in between are skipped. `chat.update` is tier 3, 50 a minute
 /// (docs.slack.dev/apis/web-api/rate-limits).
 const SAME_MESSAGE_EVERY: Duration = Duration::from_secs(1);
-/// How long after a post left it is asked for, when nobody knows what became of it: it may still be under way, and a
-/// look that comes too early would make a second message. As long as a request may take: a killed process leaves
-/// requests behind that are carried out after its successor has started.
+/// How long a notice stays with whoever took it, when nobody knows what became of what left: it may still be under way. A
+/// look that comes too early would make a second message, a change that comes too early might be changed back. As long as
+/// a request may take: a killed process leaves requests behind that are carried out after its successor has started.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// How long one topic rests after the store failed in the middle of it.
 const STORE_FAILED_REST: Duration = Duration::from_secs(5);
@@ -186,8 +188,8 @@ impl Outbox {
 /// The request that delivering `notice` begins with.
 fn first_call(notice: &Notice, follow_up: FollowUp) -> Call {
     match (notice.sending_since, &notice.handle, follow_up) {
-        (Some(_), _, FollowUp::Update) => Call::Look,
-        (None, Some(_), FollowUp::Update) => Call::Update,
+        (_, Some(_), FollowUp::Update) => Call::Update,
+        (Some(_), None, FollowUp::Update) => Call::Look,
         _ => Call::Post,
     }
 }

@@ -7,15 +7,17 @@ use crate::store::{Error, Notice, NoticeFailed, Owed, PostOutcome, Topic};
 
 use super::{micros, timestamp};
 
-/// What names a row.
+/// What names a row, and since when it was taken as far as its reader knows.
 pub(super) struct Key {
     topic: String,
     channel: String,
+    taken: Option<i64>,
 }
 
 impl Key {
     pub(super) fn of(notice: &Notice) -> Key {
-        Key { topic: topic_text(&notice.topic), channel: notice.channel.clone() }
+        let taken = notice.sending_since.map(micros);
+        Key { topic: topic_text(&notice.topic), channel: notice.channel.clone(), taken }
     }
 }
 
@@ -50,12 +52,17 @@ pub(super) fn owe(transaction: &Transaction<'_>, owed: &[Owed]) -> Result<(), Er
     Ok(())
 }
 
-/// Of several processes that have read the same row, the first one takes it: what a post changes is as it was read.
-pub(super) fn sending(transaction: &Transaction<'_>, read: &Notice, at: Timestamp) -> Result<bool, Error> {
+/// Of several processes that have read the same row, the first one takes it: what telling changes is as it was read.
+pub(super) fn sending(
+    transaction: &Transaction<'_>,
+    read: &Notice,
+    at: Timestamp,
+    handle: Option<&str>,
+) -> Result<bool, Error> {
     let key = Key::of(read);
     let taken = transaction
         .prepare_cached(
-            "UPDATE notices SET sending_since = ?3 WHERE topic = ?1 AND channel = ?2
+            "UPDATE notices SET sending_since = ?3, handle = ?7 WHERE topic = ?1 AND channel = ?2
              AND sent_version = ?4 AND handle IS ?5 AND sending_since IS ?6",
         )?
         .execute(params![
@@ -64,12 +71,14 @@ pub(super) fn sending(transaction: &Transaction<'_>, read: &Notice, at: Timestam
             micros(at),
             read.sent_version,
             read.handle,
-            read.sending_since.map(micros)
+            key.taken,
+            handle
         ])?;
     Ok(taken > 0)
 }
 
-/// Keeps the handle when the vendor gave no new one, and the newest version when answers come in another order.
+/// Keeps the handle when the vendor gave no new one, and somebody else's mark. The version is the one of whoever answers
+/// last, also an older one: of two who told at once nobody knows which the vendor heard last.
 pub(super) fn sent(
     transaction: &Transaction<'_>,
     key: &Key,
@@ -78,12 +87,11 @@ pub(super) fn sent(
 ) -> Result<(), Error> {
     transaction
         .prepare_cached(
-            "UPDATE notices SET sending_since = NULL, attempts = 0, last_failure = NULL,
-             handle = COALESCE(?4, handle),
-             sent_version = CASE WHEN sent_version < ?3 THEN ?3 ELSE sent_version END
+            "UPDATE notices SET attempts = 0, last_failure = NULL, handle = COALESCE(?4, handle), sent_version = ?3,
+             sending_since = CASE WHEN sending_since IS ?5 THEN NULL ELSE sending_since END
              WHERE topic = ?1 AND channel = ?2",
         )?
-        .execute(params![key.topic, key.channel, version, handle])?;
+        .execute(params![key.topic, key.channel, version, handle, key.taken])?;
     Ok(())
 }
 
@@ -91,18 +99,19 @@ pub(super) fn failed(transaction: &Transaction<'_>, key: &Key, failed: &NoticeFa
     let sql = match failed.outcome {
         PostOutcome::NotPosted => {
             "UPDATE notices SET attempts = attempts + 1, next_at = ?3, last_failure = ?4, sending_since = NULL
-             WHERE topic = ?1 AND channel = ?2"
+             WHERE topic = ?1 AND channel = ?2 AND sending_since IS ?5"
         }
         PostOutcome::Unknown => {
             "UPDATE notices SET attempts = attempts + 1, next_at = ?3, last_failure = ?4
-             WHERE topic = ?1 AND channel = ?2"
+             WHERE topic = ?1 AND channel = ?2 AND sending_since IS ?5"
         }
     };
     transaction.prepare_cached(sql)?.execute(params![
         key.topic,
         key.channel,
         micros(failed.next_at),
-        failed.why
+        failed.why,
+        key.taken
     ])?;
     Ok(())
 }

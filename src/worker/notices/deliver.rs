@@ -60,7 +60,9 @@ struct News {
 /// `Err` is the store's: nothing more can be written down.
 async fn attempt(deps: &Deps, mut notice: Notice) -> anyhow::Result<Ended> {
     let news = news(deps, &notice).await?;
-    if let Some(since) = notice.sending_since {
+    // A change of a message is made again; only a post must be looked for. Who cannot update keeps no real handle.
+    let posted = notice.handle.is_none() || deps.notifier.follow_up() == FollowUp::NewMessage;
+    if let Some(since) = notice.sending_since.filter(|_| posted) {
         match look(deps, &mut notice, &news, since).await? {
             Looked::SaidAlready => return Ok(Ended::Told { at: deps.clock.now() }),
             Looked::GoOn => {}
@@ -68,12 +70,12 @@ async fn attempt(deps: &Deps, mut notice: Notice) -> anyhow::Result<Ended> {
         }
     }
     match (deps.notifier.follow_up(), notice.handle.clone()) {
-        (FollowUp::Update, Some(handle)) => update(deps, &notice, &news, Handle::new(handle)).await,
+        (FollowUp::Update, Some(handle)) => update(deps, notice, &news, Handle::new(handle)).await,
         (FollowUp::NewMessage, Some(told)) if !is_news(&news, &told) => {
             record(deps, &notice, news.message.tag.version, Some(told)).await?;
             Ok(Ended::NothingToTell)
         }
-        _ => post(deps, &notice, &news).await,
+        _ => post(deps, notice, &news).await,
     }
 }
 
@@ -108,41 +110,62 @@ async fn look(deps: &Deps, notice: &mut Notice, news: &News, since: Timestamp) -
         Ok(None) | Err(Error::Unsupported(_)) => return Ok(Looked::GoOn),
         Err(error) => return Ok(Looked::Failed(error)),
     };
-    notice.handle = Some(found.handle.as_str().to_owned());
-    record(deps, notice, found.version, notice.handle.clone()).await?;
+    record(deps, notice, found.version, Some(found.handle.to_string())).await?;
+    notice.handle = Some(found.handle.to_string());
+    (notice.sent_version, notice.sending_since) = (found.version, None);
     Ok(if found.version >= tag.version { Looked::SaidAlready } else { Looked::GoOn })
 }
 
-async fn update(deps: &Deps, notice: &Notice, news: &News, handle: Handle) -> anyhow::Result<Ended> {
+async fn update(deps: &Deps, mut notice: Notice, news: &News, handle: Handle) -> anyhow::Result<Ended> {
+    let stands = notice.handle.clone();
+    if !take(deps, &mut notice, stands.clone()).await? {
+        return Ok(Ended::InOtherHands);
+    }
     let mut ended = deps.notifier.update(&handle, &news.message).await;
     if let Err(error @ Error::Unfit { .. }) = &ended {
-        say_unfit(notice, error);
+        say_unfit(&notice, error);
+        if !take(deps, &mut notice, stands).await? {
+            return Ok(Ended::InOtherHands);
+        }
         ended = deps.notifier.update(&handle, &news.message.plain()).await;
     }
     match ended {
-        Ok(()) => told(deps, notice, news, handle.to_string()).await,
+        Ok(()) => told(deps, &notice, news, handle.to_string()).await,
         Err(Error::Gone(_) | Error::Unsupported(_)) => post(deps, notice, news).await,
-        Err(error) => failed(deps, notice, Call::Update, error).await,
+        Err(error) => failed(deps, &notice, Call::Update, error).await,
     }
 }
 
-async fn post(deps: &Deps, notice: &Notice, news: &News) -> anyhow::Result<Ended> {
-    let leaving = deps.store.notice_sending(notice, deps.clock.now()).await;
-    if !leaving.context("that a message is about to leave cannot be written down")? {
+async fn post(deps: &Deps, mut notice: Notice, news: &News) -> anyhow::Result<Ended> {
+    // What stands in a handle's place where nothing can be updated still says what was told.
+    let stands = notice.handle.clone().filter(|_| deps.notifier.follow_up() == FollowUp::NewMessage);
+    if !take(deps, &mut notice, stands.clone()).await? {
         return Ok(Ended::InOtherHands);
     }
     let mut ended = deps.notifier.post(&news.message).await;
     if let Err(error @ Error::Unfit { .. }) = &ended {
-        say_unfit(notice, error);
+        say_unfit(&notice, error);
+        if !take(deps, &mut notice, stands).await? {
+            return Ok(Ended::InOtherHands);
+        }
         ended = deps.notifier.post(&news.message.plain()).await;
     }
     match ended {
         Ok(handle) => {
             let handle = handle.map_or_else(|| what_was_told(news), |handle| handle.to_string());
-            told(deps, notice, news, handle).await
+            told(deps, &notice, news, handle).await
         }
-        Err(error) => failed(deps, notice, Call::Post, error).await,
+        Err(error) => failed(deps, &notice, Call::Post, error).await,
     }
+}
+
+/// Before each request, so that each has the whole time for which a notice stays with whoever took it.
+async fn take(deps: &Deps, notice: &mut Notice, stands: Option<String>) -> anyhow::Result<bool> {
+    let at = deps.clock.now();
+    let taken = deps.store.notice_sending(notice, at, stands.clone()).await;
+    let taken = taken.context("that a message is about to leave cannot be written down")?;
+    (notice.sending_since, notice.handle) = (Some(at), stands);
+    Ok(taken)
 }
 
 async fn told(deps: &Deps, notice: &Notice, news: &News, handle: String) -> anyhow::Result<Ended> {
@@ -178,11 +201,11 @@ fn next_try(what_now: WhatNow, attempts: u32, now: Timestamp) -> Timestamp {
     }
 }
 
-/// Whether a message nobody knows of may be there now. A failed look proves nothing; a failed update adds none.
+/// Whether something that left may have been carried out, or still be. A failed look proves nothing.
 fn outcome(call: Call, error: &Error) -> PostOutcome {
     match (call, error.certainty()) {
-        (Call::Look, _) | (Call::Post, Certainty::Unknown) => PostOutcome::Unknown,
-        (Call::Update, _) | (Call::Post, Certainty::NotPosted) => PostOutcome::NotPosted,
+        (Call::Look, _) | (_, Certainty::Unknown) => PostOutcome::Unknown,
+        (Call::Update | Call::Post, Certainty::NotPosted) => PostOutcome::NotPosted,
     }
 }
 

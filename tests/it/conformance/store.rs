@@ -38,6 +38,7 @@ macro_rules! hold_to_every_promise {
             the_audit_is_read_page_by_page,
             a_notice_is_due_until_its_version_was_sent,
             a_newer_version_makes_a_notice_due_at_its_own_time,
+            a_change_of_a_message_is_made_by_one_and_its_successor_is_heard_last,
             a_failed_notice_waits_and_an_unknown_one_keeps_its_mark,
             a_case_and_what_is_owed_for_it_are_saved_together,
             deliveries_are_remembered_and_forgotten,

@@ -10,7 +10,7 @@ use lockstep_twin::{Fault, Match, Setup, Times, Vendor};
 use super::desk::{Desk, accepted, requested, until, verified};
 
 const CONTAINED: &str = "Contained: 1 account of Person 1, verified in 4.2 s";
-const REQUESTED: &str = "Requested: 1 account of Person 1";
+const REQUESTED: &str = "Lockout requested: 1 account of Person 1";
 
 fn slack(route: &str) -> Match {
     Match::vendor(Vendor::Slack).route(route)
@@ -162,13 +162,68 @@ async fn two_outboxes_of_one_store_tell_each_case_once() {
     desk.assert_no_complaints();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_outboxes_of_one_store_make_each_change_once() {
+    let desk = Desk::bot().await;
+    let mut cases: Vec<_> = (0..30).map(|n| requested(n, desk.clock.now())).collect();
+    for case in &cases {
+        desk.save(case).await;
+    }
+    let running = [desk.start(), desk.start()];
+    desk.until_all_told().await;
+    for _ in 0..3 {
+        desk.advance(1);
+        for case in &mut cases {
+            *case = accepted(case);
+            desk.save(case).await;
+        }
+        desk.until_all_told().await;
+    }
+    let versions: usize = desk.messages().iter().map(|message| message.versions.len()).sum();
+    assert_eq!((desk.messages().len(), versions as u64), (30, 30 + desk.requests("chat.update")));
+    assert!(desk.requests("chat.update") <= 90, "more changes than news: {}", desk.requests("chat.update"));
+    for outbox in running {
+        outbox.stop().await;
+    }
+    desk.assert_no_complaints();
+}
+
+#[tokio::test]
+async fn a_change_that_a_killed_one_left_behind_is_over_before_the_next_is_made() {
+    let desk = Desk::bot().await;
+    let case = requested(1, desk.clock.now());
+    let first = desk.start();
+    desk.save(&case).await;
+    desk.until_all_told().await;
+    desk.twin.faults().inject(slack("chat.update"), Fault::Stall(Duration::from_secs(600)), Times::N(1));
+    desk.advance(1);
+    desk.save(&accepted(&case)).await;
+    until("the change has left", || async { desk.messages()[0].versions.len() == 2 }).await;
+    first.kill().await;
+
+    let second = desk.start();
+    desk.save(&verified(&accepted(&case))).await;
+    // Owed later and told: the change was looked at with it, and before it.
+    for other in 2..5 {
+        desk.save(&requested(other, desk.clock.now())).await;
+        until("the other is told", || async { desk.owed().await.len() == 1 }).await;
+    }
+    assert_eq!(desk.requests("chat.update"), 1, "what was left behind may still be under way");
+    desk.advance(11);
+    desk.until_all_told().await;
+    let mine = desk.messages().into_iter().find(|message| message.text().contains("Person 1")).unwrap();
+    assert_eq!((mine.text(), mine.versions.len()), (CONTAINED, 3));
+    assert_eq!((desk.requests("chat.update"), desk.requests("conversations.history")), (2, 0));
+    second.stop().await;
+}
+
 #[tokio::test]
 async fn killed_before_the_post_it_posts() {
     let desk = Desk::bot().await;
     let case = requested(1, desk.clock.now());
     desk.save(&case).await;
     let notice = desk.owed().await.remove(0);
-    desk.store.notice_sending(&notice, desk.clock.now()).await.unwrap();
+    desk.store.notice_sending(&notice, desk.clock.now(), None).await.unwrap();
     desk.advance(11);
     let running = desk.start();
     desk.until_all_told().await;
@@ -205,7 +260,7 @@ async fn an_outage_in_the_middle_of_a_case_delays_only_the_update() {
     desk.twin.faults().inject(slack("chat.update"), Fault::Status(503), Times::N(2));
     desk.save(&verified(&case)).await;
     for failures in 1..=2 {
-        desk.advance(5);
+        desk.advance(11);
         until("failed again", || async { desk.owed().await[0].attempts == failures }).await;
     }
     desk.advance(120);
@@ -266,7 +321,10 @@ async fn a_message_somebody_deleted_is_told_anew() {
     desk.save(&verified(&accepted(&case))).await;
     desk.advance(1);
     desk.until_all_told().await;
-    assert_eq!(desk.history_of_the_one(), ["Accepted: 1 account of Person 1, being read back", CONTAINED]);
+    assert_eq!(
+        desk.history_of_the_one(),
+        ["Lockout accepted: 1 account of Person 1, being read back", CONTAINED]
+    );
     running.stop().await;
 }
 

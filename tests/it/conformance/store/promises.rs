@@ -236,13 +236,17 @@ pub(super) async fn a_notice_is_due_until_its_version_was_sent(bench: &Bench) {
     };
     assert_eq!(notice, wanted);
 
-    assert!(store.notice_sending(&notice, later(1)).await.unwrap());
-    assert!(!store.notice_sending(&notice, later(1)).await.unwrap(), "who has read the same comes too late");
+    assert!(store.notice_sending(&notice, later(1), None).await.unwrap());
+    let too_late = store.notice_sending(&notice, later(1), None).await.unwrap();
+    assert!(!too_late, "somebody has read the same and was first");
     drop(store);
     let store = bench.open().await;
     let unknown = due(&*store, later(1)).await;
     assert_eq!(unknown, [Notice { sending_since: Some(later(1)), ..wanted }], "a crash is seen afterwards");
-    assert!(store.notice_sending(&unknown[0], later(2)).await.unwrap(), "whoever has seen it may go on");
+    assert!(
+        store.notice_sending(&unknown[0], later(2), None).await.unwrap(),
+        "whoever has seen it may go on"
+    );
 
     store.notice_sent(&notice, 1, Some("C1/17.5".into())).await.unwrap();
     assert_eq!(due(&*store, Timestamp::MAX).await, []);
@@ -253,7 +257,7 @@ pub(super) async fn a_newer_version_makes_a_notice_due_at_its_own_time(bench: &B
     let topic = Topic::Case(case(1).id);
     store.owe(vec![owed(topic.clone(), 1), owed(brake(), 1)]).await.unwrap();
     let notice = due(&*store, morning()).await.into_iter().find(|notice| notice.topic == topic).unwrap();
-    store.notice_sending(&notice, morning()).await.unwrap();
+    let notice = taken(&*store, &notice, morning(), None).await;
     store.owe(vec![Owed { due_at: later(2), ..owed(topic.clone(), 3) }]).await.unwrap();
     store.notice_sent(&notice, 1, Some("C1/17.5".into())).await.unwrap();
     store.owe(vec![Owed { due_at: later(-2), ..owed(topic.clone(), 2) }]).await.unwrap();
@@ -270,12 +274,56 @@ pub(super) async fn a_newer_version_makes_a_notice_due_at_its_own_time(bench: &B
     assert_eq!(again.handle.as_deref(), Some("C1/17.5"));
 
     store.notice_sent(again, 3, None).await.unwrap();
-    store.notice_sent(again, 1, None).await.unwrap();
-    assert_eq!(due(&*store, later(9)).await.len(), 1, "an older answer takes nothing back");
+    assert_eq!(due(&*store, later(9)).await.len(), 1, "it was told");
     store.owe(vec![owed(topic, 4)]).await.unwrap();
     let kept = due(&*store, later(9)).await;
     assert!(kept.iter().any(|notice| notice.handle.as_deref() == Some("C1/17.5")), "{kept:?}");
     assert_eq!(store.due_notices(later(9), 1).await.unwrap().len(), 1);
+}
+
+/// The notice as it is with whoever has taken it.
+async fn taken(store: &dyn Store, read: &Notice, at: Timestamp, handle: Option<&str>) -> Notice {
+    let handle = handle.map(str::to_owned);
+    assert!(store.notice_sending(read, at, handle.clone()).await.unwrap(), "it was free");
+    Notice { sending_since: Some(at), handle, ..read.clone() }
+}
+
+pub(super) async fn a_change_of_a_message_is_made_by_one_and_its_successor_is_heard_last(bench: &Bench) {
+    let store = bench.open().await;
+    let handle = Some("C1/17.5");
+    store.owe(vec![owed(brake(), 1)]).await.unwrap();
+    let notice = due(&*store, morning()).await.remove(0);
+    store.notice_sent(&notice, 1, handle.map(str::to_owned)).await.unwrap();
+    store.owe(vec![owed(brake(), 2)]).await.unwrap();
+
+    let read = due(&*store, morning()).await.remove(0);
+    let first = taken(&*store, &read, later(1), handle).await;
+    assert!(
+        !store.notice_sending(&read, later(1), read.handle.clone()).await.unwrap(),
+        "one change at a time"
+    );
+    store.owe(vec![owed(brake(), 3)]).await.unwrap();
+    let read = due(&*store, morning()).await.remove(0);
+    assert_eq!(
+        (read.sending_since, read.handle.as_deref()),
+        (Some(later(1)), handle),
+        "a killed one is seen"
+    );
+    let second = taken(&*store, &read, later(2), handle).await;
+
+    // The first one was not dead.
+    let failed = NoticeFailed { next_at: later(60), why: "503".into(), outcome: PostOutcome::NotPosted };
+    store.notice_failed(&first, failed).await.unwrap();
+    assert_eq!(due(&*store, morning()).await, [second.clone()], "who was overtaken lets go of nothing");
+    store.notice_sent(&second, 3, None).await.unwrap();
+    assert_eq!(due(&*store, Timestamp::MAX).await, []);
+    store.notice_sent(&first, 2, None).await.unwrap();
+    let again = due(&*store, later(3)).await.remove(0);
+    assert_eq!((again.owed_version, again.sent_version), (3, 2), "who was heard last is unknown: once more");
+
+    let anew = taken(&*store, &again, later(3), None).await;
+    let kept = due(&*store, later(3)).await.remove(0);
+    assert_eq!((kept.handle, kept.sending_since), (None, anew.sending_since), "a message of its own leaves");
 }
 
 pub(super) async fn a_failed_notice_waits_and_an_unknown_one_keeps_its_mark(bench: &Bench) {
@@ -284,7 +332,7 @@ pub(super) async fn a_failed_notice_waits_and_an_unknown_one_keeps_its_mark(benc
     let notice = due(&*store, morning()).await.remove(0);
     let failed = |outcome, next_at| NoticeFailed { next_at, why: "503".into(), outcome };
 
-    store.notice_sending(&notice, morning()).await.unwrap();
+    let notice = taken(&*store, &notice, morning(), None).await;
     store.notice_failed(&notice, failed(PostOutcome::Unknown, later(1))).await.unwrap();
     assert_eq!(due(&*store, morning()).await, []);
     let unknown = due(&*store, later(1)).await.remove(0);
