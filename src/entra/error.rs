@@ -85,6 +85,20 @@ impl Error {
         )
     }
 
+    /// Graph has answered, only not with what was asked for; coming again would bring the same.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Error::Trouble { trouble: Trouble::Unreadable { .. }, .. } => !self.is_vendor_away(),
+            Error::Forbidden { .. }
+            | Error::Refused { .. }
+            | Error::Gone { .. }
+            | Error::ResyncNeeded { .. }
+            | Error::ForeignLink { .. }
+            | Error::TooLong { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Unreachable, failing or throttling: this passes without anybody doing anything.
     pub fn is_vendor_away(&self) -> bool {
         matches!(self, Error::Trouble { trouble, .. } if trouble.is_vendor_away())

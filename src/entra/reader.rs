@@ -3,6 +3,7 @@
 pub(super) mod delta;
 pub(super) mod groups;
 pub(super) mod profile;
+mod within;
 
 use std::sync::Arc;
 

@@ -104,6 +104,14 @@ pub(super) struct Objects {
     pub(super) next: Option<String>,
 }
 
+/// Ids of groups, all of them at once: a link to more would be news.
+#[derive(Debug, Deserialize)]
+pub(super) struct Ids {
+    pub(super) value: Vec<Uuid>,
+    #[serde(rename = "@odata.nextLink")]
+    pub(super) next: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Object {

@@ -99,11 +99,12 @@ impl<E: Clone + Send + Sync + 'static> Tokens<E> {
     }
 
     /// The vendor misses a permission: the token may be from before somebody granted it, because permissions are written
-    /// into tokens at their birth. Forget it, unless it is new.
-    pub fn doubt(&self, doubted: &Token) {
+    /// into tokens at their birth. Forget it, unless it is new. Says whether the next request goes with another one.
+    pub fn doubt(&self, doubted: &Token) -> bool {
         if clock::elapsed(doubted.born_at, self.clock.now()) >= DOUBTED_AFTER {
             self.drop_refused(doubted);
         }
+        self.state().token.as_ref().is_none_or(|token| token.number != doubted.number)
     }
 
     /// Joins the fetch under way or starts one.

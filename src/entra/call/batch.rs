@@ -11,6 +11,7 @@ use super::{At, Caller, Operation, trouble};
 use crate::entra::Error;
 use crate::outbound::Trouble;
 use crate::outbound::http::{Answer, Body, Unreadable};
+use crate::outbound::token::Token;
 
 /// One read of a batch.
 #[derive(Debug)]
@@ -20,16 +21,20 @@ pub(in crate::entra) struct Part {
     pub(in crate::entra) path: String,
 }
 
+/// What came of each part, in the order in which they were asked for.
+#[derive(Debug)]
+pub(in crate::entra) struct Both {
+    pub(in crate::entra) answers: [Result<Answer, Error>; 2],
+    /// What both were asked with.
+    pub(in crate::entra) token: Token,
+}
+
 impl Caller {
-    /// Asks for both at once; what came of each, in the same order. `whole` names the request; its cost is the sum.
+    /// Asks for both at once. `whole` names the request; its cost is the sum.
     ///
     /// # Errors
     /// When the batch itself failed.
-    pub(in crate::entra) async fn both(
-        &self,
-        whole: Operation,
-        parts: &[Part; 2],
-    ) -> Result<[Result<Answer, Error>; 2], Error> {
+    pub(in crate::entra) async fn both(&self, whole: Operation, parts: &[Part; 2]) -> Result<Both, Error> {
         let body = request(parts);
         let whole = Operation { cost: parts.iter().map(|part| part.operation.cost).sum(), ..whole };
         let (answer, token) = self.exchange(whole, Method::POST, At::Path("/$batch"), Some(&body)).await?;
@@ -47,7 +52,8 @@ impl Caller {
             }
             self.judge(part.operation, answer)
         };
-        Ok([judged("1", first), judged("2", second)])
+        let answers = [judged("1", first), judged("2", second)];
+        Ok(Both { answers, token })
     }
 }
 

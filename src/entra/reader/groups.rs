@@ -105,7 +105,7 @@ impl Reader {
                 path: format!("/groups/{group}/transitiveMemberOf?$select=id&{ROWS}"),
             },
         ];
-        let [itself, above] = self.caller.both(ABOVE_LIST, &parts).await?;
+        let [itself, above] = self.caller.both(ABOVE_LIST, &parts).await?.answers;
         let (itself, above) = match (itself, above) {
             (Err(error), _) | (_, Err(error)) if error.is_gone() => return Ok(GroupSeen::Gone),
             (itself, above) => (itself?, above?),

@@ -10,8 +10,9 @@ use crate::entra::call::{At, Operation, Part};
 use crate::entra::{Error, Kind, wire};
 use crate::event::ObjectId;
 use crate::outbound::http::{Answer, Unreadable};
+use crate::outbound::token::Token;
 use crate::snapshot::sync::{Groups, Profile};
-use crate::snapshot::{Directory, Person};
+use crate::snapshot::{Directory, Enabled, Person};
 
 const PROFILE_GET: Operation = Operation {
     word: "profile.get",
@@ -42,9 +43,19 @@ pub struct Seen {
     pub groups: Groups,
 }
 
+/// Memberships as they were told.
+enum Told {
+    Whole(BTreeSet<ObjectId>),
+    /// As much as a missing permission lets be seen.
+    Hidden(String),
+    /// Something else was answered.
+    Unread(String),
+}
+
 impl Reader {
     /// The person with `properties` and every group that they are in, nested ones included: one request, and one more
-    /// for a person who is not among the users or is in more than 999 groups.
+    /// for a person who is not among the users or is in more than 999 groups. What shows that a permission is missing is
+    /// asked for once more with a new token, unless the token is new.
     ///
     /// Memberships that cannot be believed, or may not be read, are [`Groups::Unread`]: nothing may be taken away on
     /// them.
@@ -52,6 +63,22 @@ impl Reader {
     /// # Errors
     /// Whenever Graph has not said plainly where the person is, or is away half-way.
     pub async fn profile(&self, id: ObjectId, properties: &BTreeSet<String>) -> Result<Seen, Error> {
+        let (seen, lacking) = self.profile_once(id, properties).await?;
+        match lacking {
+            // Consent may have been given since the token was made; Graph does not refuse it, it only tells less.
+            Some(token) if self.caller.shared.tokens.doubt(&token) => {
+                Ok(self.profile_once(id, properties).await?.0)
+            }
+            _ => Ok(seen),
+        }
+    }
+
+    /// Also the token, if it lacks a permission.
+    async fn profile_once(
+        &self,
+        id: ObjectId,
+        properties: &BTreeSet<String>,
+    ) -> Result<(Seen, Option<Token>), Error> {
         let parts = [
             Part { operation: user_get(properties), path: user_path(id, properties) },
             Part {
@@ -59,15 +86,26 @@ impl Reader {
                 path: format!("/users/{id}/transitiveMemberOf?$select=id,displayName&{ROWS}"),
             },
         ];
-        let [user, memberships] = self.caller.both(PROFILE_GET, &parts).await?;
+        let both = self.caller.both(PROFILE_GET, &parts).await?;
+        let [user, memberships] = both.answers;
         let (user, properties) = self.with_fewer(id, properties, user).await;
         let answer = match user {
-            Err(error) if error.is_gone() => return self.seen_deleted(id).await,
+            Err(error) if error.is_gone() => return Ok((self.seen_deleted(id).await?, None)),
             other => other?,
         };
         let (person, profile) = person(id, &properties, &answer)?;
-        let groups = self.groups(memberships).await?;
-        Ok(Seen { directory: Directory::Present(person), profile, groups })
+        let told = match self.told_groups(memberships).await {
+            // Whoever is disabled must be contained, and no group decides that.
+            Err(error) if person.enabled == Enabled::No => Told::Unread(error.to_string()),
+            told => told?,
+        };
+        let lacks = matches!(told, Told::Hidden(_)) || person.enabled == Enabled::NotTold;
+        let groups = match told {
+            Told::Whole(groups) => Groups::Known(groups),
+            Told::Hidden(why) | Told::Unread(why) => Groups::Unread(why),
+        };
+        let seen = Seen { directory: Directory::Present(person), profile, groups };
+        Ok((seen, lacks.then_some(both.token)))
     }
 
     /// The same without memberships, for policies that name no group.
@@ -120,14 +158,15 @@ impl Reader {
         })
     }
 
-    async fn groups(&self, first: Result<Answer, Error>) -> Result<Groups, Error> {
+    async fn told_groups(&self, first: Result<Answer, Error>) -> Result<Told, Error> {
         let rows = match first {
             Ok(answer) => self.rows(MEMBERSHIPS_GET, answer).await,
             Err(error) => Err(error),
         };
         match rows {
             Ok(rows) => Ok(believed(&rows)),
-            Err(error) if is_answer(&error) => Ok(Groups::Unread(error.to_string())),
+            Err(error @ Error::Forbidden { .. }) => Ok(Told::Hidden(error.to_string())),
+            Err(error) if error.is_answer() => Ok(Told::Unread(error.to_string())),
             Err(error) => Err(error),
         }
     }
@@ -148,29 +187,17 @@ fn is_extension(name: &str) -> bool {
     name.starts_with("extension_")
 }
 
-/// Graph has answered, only not with memberships; coming again would bring the same.
-fn is_answer(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Forbidden { .. }
-            | Error::Refused { .. }
-            | Error::Gone { .. }
-            | Error::ResyncNeeded { .. }
-            | Error::TooLong { .. }
-    )
-}
-
 /// A group without a name is one that we may not read: with the permission gone, groups may be missing as well (Graph,
 /// List a user's transitive memberships).
-fn believed(rows: &[wire::Object]) -> Groups {
+fn believed(rows: &[wire::Object]) -> Told {
     let mut groups = BTreeSet::new();
     for row in rows {
         match row.kind() {
-            None => return Groups::Unread("graph memberships.get: an object without a type".into()),
+            None => return Told::Unread("graph memberships.get: an object without a type".into()),
             Some(Kind::Group) if row.name().is_none() => {
                 let why =
                     "graph memberships.get: groups come without their names (needs GroupMember.Read.All)";
-                return Groups::Unread(why.into());
+                return Told::Hidden(why.into());
             }
             Some(Kind::Group) => {
                 groups.insert(row.id());
@@ -178,7 +205,7 @@ fn believed(rows: &[wire::Object]) -> Groups {
             Some(Kind::User | Kind::Other) => {}
         }
     }
-    Groups::Known(groups)
+    Told::Whole(groups)
 }
 
 /// Expanding costs one more.
@@ -314,7 +341,7 @@ mod tests {
             { "@odata.type": "#microsoft.graph.administrativeUnit",
               "id": "31004afc-7bb2-4fe6-a1e1-074ebd3e52c1", "displayName": null }
         ])));
-        assert_eq!(believed, Groups::Known([id()].into()));
+        assert!(matches!(believed, Told::Whole(groups) if groups == [id()].into()));
     }
 
     #[test]
@@ -324,7 +351,7 @@ mod tests {
             json!({ "@odata.type": "#microsoft.graph.group", "id": ID }),
             json!({ "id": ID, "displayName": "Sales" }),
         ] {
-            assert!(matches!(believed(&rows(json!([row]))), Groups::Unread(_)), "{row}");
+            assert!(!matches!(believed(&rows(json!([row]))), Told::Whole(_)), "{row}");
         }
     }
 }

@@ -4,6 +4,7 @@ mod credentials;
 mod delta;
 mod groups;
 mod profile;
+mod short;
 mod subscriptions;
 
 use std::time::Duration;
