@@ -7,8 +7,10 @@
 //! [`super::plan`]. [`check`] is a second, independent look.
 //!
 //! Nothing is ever taken away on what was not read: groups that are unread, properties that were not told and accounts
-//! that were not found hold the part that depends on them.
+//! that were not found hold the part that depends on them. Nor on one list's silence: what it does not name is asked for
+//! in another way first (`absence`).
 
+mod absence;
 mod attributes;
 pub mod check;
 pub mod explain;
@@ -55,6 +57,8 @@ pub enum Next {
     Settled,
     /// The decision needs more than was read: read everything and ask again.
     ReadWhole,
+    /// It rests on groups that the list does not name: ask Graph for them in another way.
+    AskForGroups,
     /// Entra may not have caught up with its own news: look again after this long.
     Again(Duration),
     /// The accounts of a leaver are gone: the case that locked them is over.
@@ -72,10 +76,22 @@ pub fn plan(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPla
             SyncPlan::nothing(snapshot, why, Next::Settled).waiting(snapshot, now)
         }
         scope::Scope::Gone(case) => leaver::plan(snapshot, policy, case, now),
-        scope::Scope::Out { why } => keep_or_take(snapshot, policy, why),
+        scope::Scope::Out { why } => {
+            let plan = keep_or_take(snapshot, policy, why.clone());
+            match snapshot.groups {
+                Groups::Unread(_) if !plan.actions.is_empty() => {
+                    SyncPlan::nothing(snapshot, why, Next::Settled).waiting(snapshot, now)
+                }
+                _ => absence::asked_for(plan, snapshot, policy),
+            }
+        }
         scope::Scope::In => {
             let plan = keep_in_step(snapshot, policy);
-            if groups_are_missing(snapshot, policy) { plan.waiting(snapshot, now) } else { plan }
+            if groups_are_missing(snapshot, policy) {
+                plan.waiting(snapshot, now)
+            } else {
+                absence::asked_for(plan, snapshot, policy)
+            }
         }
     }
 }
@@ -163,10 +179,7 @@ impl Draft {
 
     fn finish(mut self, snapshot: &SyncSnapshot) -> SyncPlan {
         if self.next == Next::ReadWhole {
-            // Half a picture decides nothing.
-            self.actions.clear();
-            let remembered = snapshot.remembered.clone();
-            return SyncPlan { actions: self.actions, held: self.held, remembered, next: self.next };
+            return SyncPlan::undecided(snapshot, self.held, self.next);
         }
         self.remembered.findings = self.findings;
         // Somebody without an account of whom there is nothing to say needs no row.
@@ -182,6 +195,11 @@ impl Draft {
 }
 
 impl SyncPlan {
+    /// Half a picture decides nothing.
+    fn undecided(snapshot: &SyncSnapshot, held: Vec<String>, next: Next) -> SyncPlan {
+        SyncPlan { actions: Vec::new(), held, remembered: snapshot.remembered.clone(), next }
+    }
+
     fn nothing(snapshot: &SyncSnapshot, why: String, next: Next) -> SyncPlan {
         let mut remembered = snapshot.remembered.clone();
         if let (Directory::Present(_) | Directory::SoftDeleted(_), Some(known)) =
@@ -199,7 +217,8 @@ impl SyncPlan {
         let since = before.unwrap_or(now);
         let again = clock::elapsed(since, now).clamp(UNREAD_AGAIN_FIRST, UNREAD_AGAIN_MOST);
         (remembered.unread_since, remembered.look_at) = (Some(since), Some(clock::after(now, again)));
-        SyncPlan { remembered: Some(remembered), ..self }
+        let next = absence::again(snapshot, now).unwrap_or(self.next);
+        SyncPlan { remembered: Some(remembered), next, ..self }
     }
 
     /// Left for a reason that is known: it does not matter any more what could not be read before or which day was to come.

@@ -21,6 +21,7 @@ pub struct SyncSnapshot {
     pub directory: Directory,
     pub profile: Profile,
     pub groups: Groups,
+    pub groups_told: GroupsTold,
     pub accounts: BTreeMap<AccountId, Holding>,
     pub accounts_seen: AccountsSeen,
     /// Accounts with the person's e-mail that nothing else ties to the person: shown, never acted on by themselves.
@@ -76,6 +77,18 @@ pub enum Groups {
     /// Not read, or not to be believed (a lost permission shows as objects without properties); says why.
     Unread(String),
     Known(BTreeSet<ObjectId>),
+}
+
+/// How far the groups are borne out. A list that names too few of them looks like any other: what is missing from it is
+/// believed only when Graph, asked in another way, does not know it either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupsTold {
+    /// By the list alone.
+    Once,
+    /// Both answers agree on all that the policy names, or it names no group.
+    Twice,
+    /// The other answer has groups that the list left out; the groups are unread then.
+    Differently,
 }
 
 /// One Auth0 account of the person, as read by id.

@@ -2,7 +2,8 @@
 //!
 //! On the warm path that is one request to Graph and one to Auth0: the person's properties and groups come together, and
 //! an account that is known is read by its id. Everything else (a search for accounts, roles, organizations, look-alikes)
-//! is read when the plan asks for the whole picture.
+//! is read when the plan asks for the whole picture, and Graph is asked a second time where the plan rests on a group that
+//! the first answer did not name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +17,12 @@ use crate::entra;
 use crate::event::Subject;
 use crate::policy::Policy;
 use crate::policy::sync::{Link, Method};
+use crate::retry::WhatNow;
 use crate::snapshot::AccountsSeen;
 use crate::snapshot::sync::{
-    CaseAbout, Depth, Groups, Holding, LookAlike, OpenCase, OrganizationId, Remembered, SyncSnapshot, Tenant,
+    CaseAbout, Depth, Groups, GroupsTold, Holding, LookAlike, OpenCase, OrganizationId, Remembered,
+    SyncSnapshot, Tenant,
 };
-
 use crate::store::{self, Store};
 
 /// What the store knows before a look.
@@ -84,6 +86,7 @@ pub(super) async fn read(
         directory: seen.directory,
         profile: seen.profile,
         groups: seen.groups,
+        groups_told: if policy.groups().is_empty() { GroupsTold::Twice } else { GroupsTold::Once },
         accounts,
         accounts_seen: AccountsSeen::All,
         look_alikes: BTreeMap::new(),
@@ -113,6 +116,32 @@ pub(super) async fn widen(
     picture.snapshot.accounts = accounts;
     picture.gone_links.extend(gone_links);
     complete(eyes, policy, &mut picture.snapshot).await
+}
+
+/// Asks in another way for the policy's groups that the list did not name.
+pub(super) async fn ask_for_groups(
+    eyes: Eyes<'_>,
+    policy: &Policy,
+    snapshot: &mut SyncSnapshot,
+) -> Result<(), Trouble> {
+    let Groups::Known(listed) = &snapshot.groups else { return Ok(()) };
+    let unnamed = policy.groups().difference(listed).copied().collect();
+    match eyes.entra.within(snapshot.subject.object, &unnamed).await {
+        Ok(within) if within.is_empty() => snapshot.groups_told = GroupsTold::Twice,
+        Ok(_) => {
+            let why =
+                "graph memberships.get: the list lacks a group that Graph names when asked in another way";
+            snapshot.groups = Groups::Unread(why.into());
+            snapshot.groups_told = GroupsTold::Differently;
+        }
+        // Deleted in between, and told of as such.
+        Err(error) if error.is_gone() => {
+            return Err(Trouble { now: WhatNow::BackOff, scope: Scope::Person, why: error.to_string() });
+        }
+        Err(error) if error.is_answer() => snapshot.groups = Groups::Unread(error.to_string()),
+        Err(error) => return Err(Trouble::from_graph(&error)),
+    }
+    Ok(())
 }
 
 /// Reads roles and organizations where they are not read, and look-alikes.

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::entra;
 use crate::event::{ObjectId, Subject};
 use crate::plan::sync::explain::{Explanation, explain};
-use crate::plan::sync::{SyncPlan, plan};
+use crate::plan::sync::{Next, SyncPlan, plan};
 use crate::policy::Policy;
 use crate::snapshot::sync::{Depth, Groups, SyncSnapshot};
 use crate::store::Store;
@@ -56,10 +56,15 @@ pub async fn preview(
     if let Some(missing) = read.missing {
         anyhow::bail!(missing.why);
     }
-    let snapshot = read.snapshot;
-    let plan = plan(&snapshot, policy, now);
+    let mut snapshot = read.snapshot;
+    let mut decided = plan(&snapshot, policy, now);
+    if decided.next == Next::AskForGroups {
+        let asked = picture::ask_for_groups(eyes, policy, &mut snapshot).await;
+        asked.map_err(|trouble| anyhow::anyhow!(trouble.why))?;
+        decided = plan(&snapshot, policy, now);
+    }
     let explanation = explain(&snapshot, policy);
-    Ok(Preview { snapshot, plan, explanation })
+    Ok(Preview { snapshot, plan: decided, explanation })
 }
 
 /// For each group that gives something: the way from a group that the person is a direct member of, outermost last.

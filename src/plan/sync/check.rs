@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::plan::check::Refused;
 use crate::policy::Policy;
 use crate::policy::sync::{Delete, Link, Method, Target};
-use crate::snapshot::sync::{CaseAbout, Groups, RoleId, SyncSnapshot};
+use crate::snapshot::sync::{CaseAbout, Groups, GroupsTold, RoleId, SyncSnapshot};
 use crate::snapshot::{AccountsSeen, Blocked, Directory, Enabled, Stamp};
 
 /// One person has a handful of accounts; a plan with more actions than this was made from something else.
@@ -146,6 +146,14 @@ fn wrong_for_somebody_present(
             if !groups_known =>
         {
             Some("takes without knowing the groups")
+        }
+        SyncAction::RemoveRoles { .. }
+        | SyncAction::RemoveOrganizationRoles { .. }
+        | SyncAction::LeaveOrganization { .. }
+        | SyncAction::EndAccess { .. }
+            if snapshot.groups_told != GroupsTold::Twice =>
+        {
+            Some("takes what a single list does not name")
         }
         SyncAction::AssignRoles { roles, .. } | SyncAction::RemoveRoles { roles, .. } => {
             let managed: BTreeSet<&str> = policy.roles.iter().map(|rule| rule.role.as_str()).collect();

@@ -13,9 +13,9 @@ use crate::snapshot::{Directory, Enabled};
 
 /// A person whom neither the users nor the deleted items know may not have been replicated yet: somebody was told of
 /// them a moment ago (Microsoft Graph, Delta query: replication delays). For this long the question is asked again.
-const NOT_REPLICATED_FOR: Duration = Duration::from_secs(120);
+pub(super) const NOT_REPLICATED_FOR: Duration = Duration::from_secs(120);
 /// How often it is asked.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 pub(super) enum Scope {
     In,

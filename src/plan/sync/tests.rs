@@ -1,5 +1,6 @@
 //! Plans for the directory, as they are printed. Each test builds the picture in a line or two.
 
+mod absence;
 mod attributes;
 mod joiner;
 mod leaver;

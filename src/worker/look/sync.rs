@@ -109,6 +109,11 @@ impl<'a> Look<'a> {
             picture::widen(self.looker.eyes(), &self.policy, &self.known, &mut self.picture).await?;
             return Ok(None);
         }
+        if plan.next == Next::AskForGroups {
+            let (eyes, snapshot) = (self.looker.eyes(), &mut self.picture.snapshot);
+            picture::ask_for_groups(eyes, &self.policy, snapshot).await?;
+            return Ok(None);
+        }
         plan.actions.retain(|action| !self.refused.contains(&action.sentence()));
         let checked = match check(&plan, &self.picture.snapshot, &self.policy, now) {
             Ok(checked) => checked,
@@ -280,7 +285,7 @@ impl<'a> Look<'a> {
                 if self.picture.snapshot.depth == Depth::Full {
                     remembered.seen_whole_at = Some(now);
                 }
-                let owed = self.pages(now);
+                let owed = self.pages(next, now);
                 self.save(remembered, owed).await?;
             }
             None => self.forget().await?,
@@ -293,7 +298,7 @@ impl<'a> Look<'a> {
             return self.escalate().await;
         }
         match next {
-            Next::Settled | Next::ReadWhole => Ok(Verdict::Done),
+            Next::Settled | Next::ReadWhole | Next::AskForGroups => Ok(Verdict::Done),
             // It waits on the queue: neither a place in the lane nor the person's turn is held meanwhile.
             Next::Again(after) => Ok(Verdict::Later {
                 at: clock::after(now, after),
@@ -353,10 +358,15 @@ impl<'a> Look<'a> {
         forgotten.map_err(|error| Trouble::from_store(&error))
     }
 
-    /// A source that answers with less than it has is for a person to mend; told once an hour.
-    fn pages(&self, now: clock::Timestamp) -> Vec<store::Owed> {
-        match &self.picture.snapshot.groups {
-            Groups::Unread(why) if !self.policy.groups().is_empty() => {
+    /// A source that answers with less than it has is for a person to mend; told once an hour. Of somebody who is deleted
+    /// or disabled it has nothing to answer, and what may be only late is asked again first.
+    fn pages(&self, next: Next, now: clock::Timestamp) -> Vec<store::Owed> {
+        let snapshot = &self.picture.snapshot;
+        let is_waited_for = matches!(&snapshot.directory, Directory::Present(person) if person.enabled != Enabled::No)
+            && !self.policy.groups().is_empty()
+            && !matches!(next, Next::Again(_));
+        match &snapshot.groups {
+            Groups::Unread(why) if is_waited_for => {
                 record::groups_unread(&self.looker.deps.channels, why, now)
             }
             _ => Vec::new(),

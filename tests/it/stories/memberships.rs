@@ -292,6 +292,78 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_list_of_groups_that_comes_short_takes_nothing_and_is_found(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        let list = Match::vendor(Vendor::Graph).route("transitiveMemberOf");
+        let short = stage.twin.faults().inject(list, Fault::Page(PageFault::Missing), Times::Forever);
+        stage.twin.journal().clear();
+        stage.twin.world().set_property(ada, "officeLocation", "12/1".into());
+        stage.until_finding(ada, "the list lacks a group").await;
+        assert!(stage.twin.world().role_names_of(&account).contains("Engineer"));
+        let asked = stage.requests(Vendor::Graph, "POST /v1.0/users/{id}/getMemberGroups").len();
+        let looked = stage.requests(Vendor::Graph, "POST /v1.0/$batch").len();
+        assert!(asked <= looked, "one question more for a look: {asked}, {looked}");
+        // It may be only late, so nobody is woken, and it is asked again by itself.
+        stage.twin.faults().lift(short);
+        stage.until_nothing_is_found(ada).await;
+        stage.until_told_and_done().await;
+        assert!(stage.messages().is_empty());
+        stage.until_roles(&account, &["Engineer"]).await;
+        // What both say is done, at the same cost.
+        stage.twin.journal().clear();
+        stage.twin.world().remove_member(staff, ada);
+        stage.until_roles(&account, &[]).await;
+        stage.until_told_and_done().await;
+        assert_eq!(stage.requests(Vendor::Graph, "POST /v1.0/users/{id}/getMemberGroups").len(), 1);
+        stage.end().await;
+    }
+
+    a_list_without_any_group_while_the_permission_is_lost_takes_nothing_and_pages(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_told_and_done().await;
+        stage.twin.world().revoke_graph_permission("Group.Read.All");
+        // Groups may be missing as well as their names.
+        let list = Match::vendor(Vendor::Graph).route("transitiveMemberOf");
+        stage.twin.faults().inject(list, Fault::Page(PageFault::Missing), Times::Forever);
+        stage.twin.world().set_property(ada, "officeLocation", "12/1".into());
+        stage.until_finding(ada, "groups were not read: graph member_groups.get: 403").await;
+        stage.until_told("Group memberships cannot be read").await;
+        stage.until_told_and_done().await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.end().await;
+    }
+
+    groups_of_somebody_deleted_are_missed_by_nobody(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(staff, ada);
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.twin.world().soft_delete(ada);
+        stage.until_case(ada, lockstep::case::CaseState::Verified).await;
+        stage.until_swept_anew().await;
+        assert_eq!(stage.sweep(&["--whole"]).code, 0);
+        stage.until_told_and_done().await;
+        let pages = stage.messages().into_iter().filter(|said| said.text().contains("Group memberships"));
+        assert_eq!(pages.count(), 0);
+        stage.end().await;
+    }
+
     a_role_that_the_tenant_does_not_know_is_a_finding_and_the_others_go_on(stage, Setup::unlimited()) {
         let staff = stage.twin.world().create_group("Staff");
         stage.twin.world().create_role("Engineer");

@@ -90,6 +90,7 @@ pub fn adele() -> Scene {
             directory: Directory::Present(person),
             profile: Profile(profile),
             groups: Groups::Known([ENGINEERS].into()),
+            groups_told: GroupsTold::Twice,
             accounts: BTreeMap::new(),
             accounts_seen: AccountsSeen::All,
             look_alikes: BTreeMap::new(),
