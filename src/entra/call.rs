@@ -74,7 +74,7 @@ pub(super) enum At<'a> {
 pub(super) struct Shared {
     pub(super) graph_url: reqwest::Url,
     deps: Deps,
-    tokens: Arc<Tokens<Error>>,
+    pub(super) tokens: Arc<Tokens<Error>>,
     budget: Budget,
     pacing: Pacing,
     directory: Gate,

@@ -7,7 +7,8 @@ use crate::store::Error;
 
 use super::micros;
 
-/// One statement decides, so that it holds wherever the transaction of another process stands.
+/// What has run out is gone first, whoever held it: a holder that was killed leaves nothing behind. Then one statement
+/// decides, so that it holds wherever the transaction of another process stands.
 pub(super) fn take(
     transaction: &Transaction<'_>,
     name: &str,
@@ -15,13 +16,13 @@ pub(super) fn take(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<bool, Error> {
+    transaction.prepare_cached("DELETE FROM leases WHERE until <= ?1")?.execute([micros(now)])?;
     let taken = transaction
         .prepare_cached(
             "INSERT INTO leases (name, holder, until) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-             WHERE leases.holder = excluded.holder OR leases.until <= ?4",
+             ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE leases.holder = excluded.holder",
         )?
-        .execute(params![name, holder, micros(until), micros(now)])?;
+        .execute(params![name, holder, micros(until)])?;
     Ok(taken > 0)
 }
 

@@ -191,11 +191,8 @@ crate::stories! {
     }
 
     somebody_purged_before_everybody_is_listed_anew_is_locked(stage, Setup::unlimited()) {
-        stage.policy(&attribute("app_metadata.department", "department"));
-        stage.start_subscribed().await;
-        let (ada, account) = stage.hire("Ada Lovelace");
-        stage.until_told_and_done().await;
-        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let department = attribute("app_metadata.department", "department");
+        let (ada, account) = stage.followed_by_sweeps_alone(&department).await;
         stage.twin.world().hard_delete(ada);
         // Only the link of the last sweep tells of her; a listing does not.
         assert_eq!(stage.sweep(&["--whole"]).code, 0);
@@ -206,11 +203,8 @@ crate::stories! {
     }
 
     a_purge_that_nobody_told_of_locks_nobody_and_is_shown(stage, Setup::unlimited()) {
-        stage.policy(&attribute("app_metadata.department", "department"));
-        stage.start_subscribed().await;
-        let (ada, account) = stage.hire("Ada Lovelace");
-        stage.until_told_and_done().await;
-        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let department = attribute("app_metadata.department", "department");
+        let (ada, account) = stage.followed_by_sweeps_alone(&department).await;
         stage.twin.world().hard_delete(ada);
         stage.twin.world().expire_links();
         stage.until_nothing_is_found(ada).await;

@@ -33,7 +33,7 @@ fn starts(stage: &Stage) -> usize {
 
 impl Stage {
     /// Somebody who is kept in step by this policy. From here on, nothing is notified: only sweeps find changes.
-    async fn followed_by_sweeps_alone(&mut self, policy: &str) -> (PersonId, AccountId) {
+    pub async fn followed_by_sweeps_alone(&mut self, policy: &str) -> (PersonId, AccountId) {
         self.policy(policy);
         self.start_subscribed().await;
         let hired = self.hire("Ada Lovelace");
