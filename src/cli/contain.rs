@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +11,7 @@ use super::cases;
 use super::exit::{Exit, Failure};
 use super::output::{Output, plain};
 use super::unrecorded::Standing;
-use super::wait::{Awaited, Ended, Unfinished, Which, wait};
+use super::wait::{self, Awaited, Ended, Unfinished, Which, wait};
 use super::words;
 use crate::case::{Case, CaseId, CaseState};
 use crate::clock::{Clock, SystemClock};
@@ -100,7 +99,7 @@ fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
             return Ok(Exit::Done);
         }
         Ended::Dead(reason) => {
-            return Err(Failure::Other(anyhow!("the event is a dead letter: {}", plain(&reason))));
+            return Err(Failure::Other(wait::dead(&reason)));
         }
         Ended::Elsewhere(standing) => {
             shown(output, &standing)?;
@@ -109,7 +108,8 @@ fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
         Ended::TimeUp(unfinished) => match &unfinished.standing {
             Some(standing) => {
                 shown(output, standing)?;
-                open(&standing.case)
+                let id = standing.case.id;
+                format!("{}; it goes on, `lockstep cases {id}` shows how far it is", open(&standing.case))
             }
             None => unknown(&unfinished),
         },

@@ -10,9 +10,9 @@ use super::admin::Admin;
 use super::ask::Consent;
 use super::cases;
 use super::exit::{Exit, Failure};
-use super::output::{Output, plain};
+use super::output::Output;
 use super::unrecorded::{Standing, Unrecorded};
-use super::wait::{Awaited, Ended, Unfinished, Which, wait};
+use super::wait::{self, Awaited, Ended, Unfinished, Which, wait};
 use super::{records, words};
 use crate::case::{CaseId, CaseState};
 use crate::config::Local;
@@ -81,7 +81,7 @@ impl Release {
         let accepted: Accepted =
             admin.post(&format!("/api/v1/cases/{}/release", self.case), &request).await?;
         if !self.wait {
-            output.say("accepted");
+            output.say("accepted; `lockstep cases` shows when it is released:");
             output.data(&accepted, || self.case.to_string())?;
             return Ok(Exit::Done);
         }
@@ -122,7 +122,7 @@ fn told(output: &Output, ended: Ended) -> Result<Exit, Failure> {
             Err(Failure::Other(anyhow!("there is nothing to release: the case is {state}")))
         }
         Ended::TimeUp(unfinished) => Err(Failure::TryLater(anyhow!(waits(&unfinished)))),
-        Ended::Dead(reason) => Err(Failure::Other(anyhow!("the event is a dead letter: {}", plain(&reason)))),
+        Ended::Dead(reason) => Err(Failure::Other(wait::dead(&reason))),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::store::{Store, WhichCases};
 
 use super::admin::Admin;
 use super::exit::Failure;
+use super::output::plain;
 use super::records;
 use super::unrecorded::{Standing, Unrecorded};
 
@@ -26,6 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PATIENCE_LEAST: Duration = Duration::from_secs(2);
 /// Open cases that are searched for a person.
 const OPEN_CASES_MAX: u32 = 1000;
+
+/// Nobody looks at it any more, unless a person asks.
+pub fn dead(reason: &str) -> anyhow::Error {
+    let next = "mend that, then `lockstep dead replay` with the event that `lockstep dead list` shows";
+    anyhow::anyhow!("the event is a dead letter: {}; {next}", plain(reason))
+}
 
 /// How a wait ended.
 #[derive(Debug)]

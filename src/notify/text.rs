@@ -65,7 +65,7 @@ pub fn case(case: &Case, now: Timestamp) -> Message {
         headline: headline(case, stage),
         fields: fields(case, stage, now),
         accounts: account::lines(case),
-        notes: notes(case, now),
+        notes: notes(case, stage, now),
         footer: footer(case),
         form: Form::Rich,
     }
@@ -89,8 +89,10 @@ fn headline(case: &Case, stage: Stage) -> String {
     let whom = whom(case);
     match stage {
         Stage::NotActed => not_acted(case, &whom),
-        Stage::UnderWay if case.state == CaseState::Accepted => format!("Accepted: {whom}, being read back"),
-        Stage::UnderWay => format!("Requested: {whom}"),
+        Stage::UnderWay if case.state == CaseState::Accepted => {
+            format!("{} accepted: {whom}, being read back", asked_for(case))
+        }
+        Stage::UnderWay => format!("{} requested: {whom}", asked_for(case)),
         Stage::Late => format!("NOT verified in time: {whom}"),
         Stage::Verified => format!("{}: {whom}{}", done(case), verified_in(case)),
         Stage::Releasing => format!("Releasing: {whom}"),
@@ -114,11 +116,19 @@ fn not_acted(case: &Case, whom: &str) -> String {
     }
 }
 
-/// What a verified case has done, as its response and the brake allowed.
+/// What a case is about to do, as its response and the brake allow.
+fn asked_for(case: &Case) -> &'static str {
+    match (case.restraint, case.response) {
+        (Some(Restraint::ContainBrake), _) | (_, Response::EndSessions) => "End of sessions",
+        _ => "Lockout",
+    }
+}
+
+/// What a verified case has done.
 fn done(case: &Case) -> &'static str {
     match (case.restraint, case.response) {
         (Some(Restraint::ContainBrake), _) => "Sessions ended, NOT blocked (contain brake)",
-        (_, Response::EndSessions) => "Sessions ended",
+        (_, Response::EndSessions) => "Sessions ended, NOT blocked (as the policy says)",
         _ => "Contained",
     }
 }
@@ -174,7 +184,7 @@ fn state(case: &Case, stage: Stage, now: Timestamp) -> String {
     let word = capital(case.state.word());
     match stage {
         Stage::UnderWay => format!("{word}, to be verified by {}", time(case.verify_by, now)),
-        Stage::Late => format!("{word}, NOT verified by {}, looking on", time(case.verify_by, now)),
+        Stage::Late => format!("{word}, NOT verified by {}, being read back on", time(case.verify_by, now)),
         Stage::Verified => format!("{word}{}", at(case.verified_at)),
         Stage::NotActed => match case.restraint {
             Some(restraint) => format!("{word} ({})", restraint.sentence()),
@@ -187,7 +197,7 @@ fn state(case: &Case, stage: Stage, now: Timestamp) -> String {
     }
 }
 
-fn notes(case: &Case, now: Timestamp) -> Vec<String> {
+fn notes(case: &Case, stage: Stage, now: Timestamp) -> Vec<String> {
     let mut notes = Vec::new();
     if is_containing(case) && case.restraint == Some(Restraint::ContainBrake) {
         notes.push(capital(Restraint::ContainBrake.sentence()));
@@ -197,7 +207,37 @@ fn notes(case: &Case, now: Timestamp) -> Vec<String> {
         _ => notes.extend(case.open.iter().map(|open| format!("Still open: {open}"))),
     }
     notes.extend(exposure(case, now));
+    notes.extend(next_step(case, stage));
     notes
+}
+
+/// What whoever is woken by it can do. A lockout that is under way or over needs nobody.
+fn next_step(case: &Case, stage: Stage) -> Option<String> {
+    let contain = format!("`lockstep contain {} --reason …`", case.subject.object);
+    match (stage, case.restraint) {
+        (Stage::Late, _) => Some(
+            "Lockstep goes on trying. If it must be safe now, block these accounts in the Auth0 Dashboard"
+                .to_owned(),
+        ),
+        (Stage::NotActed, _) if case.accounts.is_empty() => None,
+        (Stage::NotActed, Some(Restraint::Protected)) => Some(format!(
+            "To lock out: two people decide, one takes the person off [protected] in lockstep.toml, then {contain}"
+        )),
+        (Stage::NotActed, Some(Restraint::ObserveMode)) => {
+            Some(format!("To lock out: set LOCKSTEP_MODE=enforce, restart, then {contain}"))
+        }
+        (Stage::NotActed, None) => Some(format!("To lock out: {contain}")),
+        (Stage::NotActed | Stage::Verified, Some(Restraint::ContainBrake)) => {
+            Some(format!("To block in spite of the brake: {contain}"))
+        }
+        (Stage::Verified, _) if case.response == Response::EndSessions => {
+            Some(format!("To block as well: {contain}"))
+        }
+        (Stage::Verified, _) => {
+            Some(format!("To give access back: `lockstep release {} --reason …`", case.id))
+        }
+        (Stage::UnderWay | Stage::Releasing | Stage::Released, _) => None,
+    }
 }
 
 /// JWT access tokens cannot be revoked (Auth0, Access Tokens): people must know until when one may still work.

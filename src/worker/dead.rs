@@ -59,7 +59,8 @@ fn notices(deps: &Deps, letter: &DeadLetter) -> Vec<Owed> {
     let hour = letter.died_at.as_second() / TELL_ONCE_PER.as_secs() as i64;
     let lane = letter.lane.word();
     let text = format!(
-        "Lockstep gave up on an event in the {lane} lane and needs a person: {}. List them with `lockstep dead list`.",
+        "Lockstep gave up on an event in the {lane} lane and needs a person: {}. What it asked for is not done \
+         until then. Next: `lockstep dead list`, mend the reason, then `lockstep dead replay EVENT`.",
         letter.reason
     );
     let owe = |channel: &&str| Owed {

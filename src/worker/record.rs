@@ -129,7 +129,9 @@ pub(super) fn owed(
         let window = now.as_second() / i64::try_from(brake.window_seconds.max(1)).unwrap_or(i64::MAX);
         let text = format!(
             "The contain brake is on: more than {} containments in {} minutes. Until it is off, sessions are ended \
-             but nobody is blocked. Look at `lockstep cases --open`; `lockstep contain` still blocks.",
+             but nobody is blocked. Next: `lockstep cases --open`. An attack: raise [contain.brake] in lockstep.toml, \
+             then `lockstep contain` each of them, which blocks also now. A source gone mad: silence it, then \
+             `lockstep release` them.",
             brake.containments,
             brake.window_seconds / 60
         );

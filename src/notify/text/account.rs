@@ -27,7 +27,9 @@ fn block(case: &Case, block: BlockProgress) -> &'static str {
     match (case.state, block) {
         (_, BlockProgress::Gone) => "was deleted in Auth0",
         (_, BlockProgress::Protected) => "NOT contained: protected by policy, needs two people",
-        (CaseState::Released, BlockProgress::Theirs) => "stays blocked, as it was before by somebody else",
+        (CaseState::Released, BlockProgress::Theirs) => {
+            "stays blocked, as it was before by somebody else (only Auth0 can lift that)"
+        }
         (CaseState::Releasing, BlockProgress::Ours) => "being unblocked",
         (_, BlockProgress::Theirs) => "was blocked before by somebody else and is left so",
         (CaseState::NotActed, BlockProgress::Wanted) if is_rehearsal(case) => "would be blocked",

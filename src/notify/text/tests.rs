@@ -104,7 +104,7 @@ fn headline(case: &Case) -> String {
 #[test]
 fn a_case_is_told_from_requested_to_released() {
     assert_snapshot!(said(&requested()), @r"
-    Requested: 2 accounts of Adele Vance
+    Lockout requested: 2 accounts of Adele Vance
     Who: Adele Vance
     Entra object id: 00000000-0000-0000-0000-000000000002
     Why: Risk high, at risk: leakedCredentials (told by risk)
@@ -115,7 +115,7 @@ fn a_case_is_told_from_requested_to_released() {
     case_00000000000000000000000000000003 · event 00000000-0000-0000-0000-000000000003
     ");
     assert_snapshot!(said(&accepted()), @r"
-    Accepted: 2 accounts of Adele Vance, being read back
+    Lockout accepted: 2 accounts of Adele Vance, being read back
     Who: Adele Vance
     Entra object id: 00000000-0000-0000-0000-000000000002
     Why: Risk high, at risk: leakedCredentials (told by risk)
@@ -135,6 +135,7 @@ fn a_case_is_told_from_requested_to_released() {
     • auth0|5f7c8ec7 blocked, access ended by revoke-access
     • waad|corp|87d349ed blocked, access ended by revoke-access
     Access tokens already issued may work until 09:00:01 UTC
+    To give access back: `lockstep release case_00000000000000000000000000000003 --reason …`
     signal → received 0.80 s · received → accepted 0.40 s · accepted → verified 3.0 s
     case_00000000000000000000000000000003 · event 00000000-0000-0000-0000-000000000003
     ");
@@ -185,11 +186,12 @@ fn what_is_still_open_after_the_deadline_is_said_plainly_and_first() {
     Who: Adele Vance
     Entra object id: 00000000-0000-0000-0000-000000000002
     Why: Risk high, at risk: leakedCredentials (told by risk)
-    State: Accepted, NOT verified by 08:02:00 UTC, looking on
+    State: Accepted, NOT verified by 08:02:00 UTC, being read back on
     • waad|corp|87d349ed blocked, access ended by revoke-access; still open: 3 sessions; 2 refresh tokens
     • auth0|5f7c8ec7 blocked, access ended by revoke-access
     Still open: Auth0 cannot be reached since 08:00:10
     Access tokens already issued may work until 09:00:01 UTC
+    Lockstep goes on trying. If it must be safe now, block these accounts in the Auth0 Dashboard
     signal → received 0.80 s · received → accepted 0.40 s
     case_00000000000000000000000000000003 · event 00000000-0000-0000-0000-000000000003
     ");
@@ -206,6 +208,7 @@ fn observe_mode_says_what_would_happen_and_that_nothing_did() {
     State: Not acted (observe mode: nothing is written)
     • auth0|5f7c8ec7 would be blocked, sessions and refresh tokens would end
     • waad|corp|87d349ed would be blocked, sessions and refresh tokens would end
+    To lock out: set LOCKSTEP_MODE=enforce, restart, then `lockstep contain 00000000-0000-0000-0000-000000000002 --reason …`
     signal → received 0.80 s
     case_00000000000000000000000000000003 · event 00000000-0000-0000-0000-000000000003
     ");
@@ -222,6 +225,7 @@ fn a_protected_person_is_named_as_not_contained() {
     State: Not acted (protected by policy: never acted on without two people)
     • auth0|5f7c8ec7 left as it is
     • waad|corp|87d349ed left as it is
+    To lock out: two people decide, one takes the person off [protected] in lockstep.toml, then `lockstep contain 00000000-0000-0000-0000-000000000002 --reason …`
     signal → received 0.80 s
     case_00000000000000000000000000000003 · event 00000000-0000-0000-0000-000000000003
     ");
@@ -247,6 +251,7 @@ fn the_brake_is_not_mistaken_for_a_lockout() {
     • waad|corp|87d349ed sign-in left open, access ended by revoke-access
     Contain brake: only sessions were ended, sign-in is still possible
     Access tokens already issued may work until 09:00:01 UTC
+    To block in spite of the brake: `lockstep contain 00000000-0000-0000-0000-000000000002 --reason …`
     signal → received 0.80 s · received → accepted 0.40 s · accepted → verified 3.0 s
     case_00000000000000000000000000000003 · event 00000000-0000-0000-0000-000000000003
     ");
@@ -256,17 +261,33 @@ fn the_brake_is_not_mistaken_for_a_lockout() {
 fn headlines_of_the_rarer_cases() {
     let one = Case { accounts: accounts(&requested().accounts.into_values().next().unwrap()), ..requested() };
     let first = one.accounts.clone().into_iter().take(1).collect();
-    assert_snapshot!(headline(&Case { accounts: first, ..one }), @"Requested: 1 account of Adele Vance");
+    assert_snapshot!(headline(&Case { accounts: first, ..one }), @"Lockout requested: 1 account of Adele Vance");
     let none = Case { state: CaseState::NotActed, accounts: BTreeMap::new(), ..requested() };
     assert_snapshot!(headline(&none), @"Nothing to contain: Adele Vance has no Auth0 account");
     let told = Case { state: CaseState::NotActed, response: Response::Notify, ..requested() };
     assert_snapshot!(headline(&told), @"NOT contained: 2 accounts of Adele Vance (the policy only tells)");
     let ended = Case { response: Response::EndSessions, ..verified() };
-    assert_snapshot!(headline(&ended), @"Sessions ended: 2 accounts of Adele Vance, verified in 4.2 s");
+    assert_snapshot!(headline(&ended), @"Sessions ended, NOT blocked (as the policy says): 2 accounts of Adele Vance, verified in 4.2 s");
     let nameless = Case { display_name: None, signal_at: None, ..verified() };
     assert_snapshot!(headline(&nameless), @"Contained: 2 accounts of 00000000-0000-0000-0000-000000000002, verified in 3.4 s");
     let long = Case { display_name: Some("é".repeat(10_000)), ..requested() };
-    assert_eq!(headline(&long), format!("Requested: 2 accounts of {}…", "é".repeat(79)));
+    assert_eq!(headline(&long), format!("Lockout requested: 2 accounts of {}…", "é".repeat(79)));
+}
+
+#[test]
+fn whoever_is_woken_by_it_reads_what_to_do() {
+    let steps = |case: &Case| super::case(case, at("08:00:05")).notes;
+    let person = requested().subject.object;
+    let told = Case { state: CaseState::NotActed, response: Response::Notify, ..requested() };
+    assert_eq!(steps(&told), [format!("To lock out: `lockstep contain {person} --reason …`")]);
+    let ended = Case { response: Response::EndSessions, exposed_until: None, ..verified() };
+    assert_eq!(steps(&ended)[1], format!("To block as well: `lockstep contain {person} --reason …`"));
+    assert_eq!(
+        headline(&Case { state: CaseState::Accepted, ..ended }),
+        "End of sessions accepted: 2 accounts of Adele Vance, being read back"
+    );
+    let nobody = Case { accounts: BTreeMap::new(), ..told };
+    assert_eq!(steps(&nobody), <[String; 0]>::default(), "there is nothing to lock");
 }
 
 #[test]
@@ -295,9 +316,9 @@ fn what_was_not_ours_is_said_so() {
     waad|corp|87d349ed was blocked before by somebody else and is left so, access ended by grants and device credentials
     ");
     assert_snapshot!(lines(&Case { state: CaseState::Released, ..case }), @r"
-    auth0|5f7c8ec7 stays blocked, as it was before by somebody else, access had been ended by grants and device credentials
+    auth0|5f7c8ec7 stays blocked, as it was before by somebody else (only Auth0 can lift that), access had been ended by grants and device credentials
     auth0|gone was deleted in Auth0
-    waad|corp|87d349ed stays blocked, as it was before by somebody else, access had been ended by grants and device credentials
+    waad|corp|87d349ed stays blocked, as it was before by somebody else (only Auth0 can lift that), access had been ended by grants and device credentials
     ");
 }
 

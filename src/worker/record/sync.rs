@@ -69,8 +69,9 @@ fn entry(
 pub(in crate::worker) fn groups_unread(channels: &[&'static str], why: &str, now: Timestamp) -> Vec<Owed> {
     let hour = now.as_second() / i64::try_from(TELL_ONCE_PER.as_secs()).unwrap_or(i64::MAX);
     let text = format!(
-        "Group memberships cannot be read from Entra, so no role or organization is given or taken: {why}. Grant \
-         GroupMember.Read.All to the application; `lockstep explain` shows what is held for a person."
+        "Group memberships cannot be read from Entra, so no role or organization is given or taken: {why}. Next: \
+         `lockstep doctor` names a permission that is missing, `lockstep findings` the people who are held. They are \
+         looked at again by themselves."
     );
     let owe = |channel: &&'static str| Owed {
         topic: Topic::Notice(format!("groups-unread/{hour}")),

@@ -300,7 +300,9 @@ fn pages(channels: &[&'static str], kept: &[Kept], now: Timestamp) -> Vec<Owed> 
     });
     let owe = |(resource, why): (&str, &String)| {
         let text = format!(
-            "Graph does not notify of changes to {resource}: {why}. Until it is mended, changes are found by the sweep."
+            "Graph does not notify of changes to {resource}: {why}. Until it is mended, changes are found by the sweep, \
+             and whoever is disabled is locked minutes later. It is tried again by itself; now: `lockstep subscriptions \
+             ensure`."
         );
         let topic = Topic::Notice(format!("subscription/{resource}/{day}"));
         channels

@@ -34,10 +34,11 @@ async fn cases_are_listed_and_shown_for_people_and_for_machines() {
     Who: Ann [31m Example
     Entra object id: 3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c
     Why: Risk high, at risk: leakedCredentials (told by risk)
-    State: Accepted, NOT verified by 2026-03-02 08:02:01 UTC, looking on
+    State: Accepted, NOT verified by 2026-03-02 08:02:01 UTC, being read back on
     • waad|contoso|ann blocked, access ended by revoke-access; still open: 1 session
     Still open: Auth0 cannot be reached
     Access tokens already issued may work until 2026-03-02 10:00:00 UTC
+    Lockstep goes on trying. If it must be safe now, block these accounts in the Auth0 Dashboard
     signal → received 1.0 s · received → accepted 1.0 s
     case_00000000000000000000000000000002 · event 00000000-0000-0000-0000-000000000002
     "#);

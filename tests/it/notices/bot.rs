@@ -19,8 +19,8 @@ async fn a_case_is_one_message_from_requested_to_released() {
     assert_eq!(
         desk.history_of_the_one(),
         [
-            "Requested: 1 account of Person 1",
-            "Accepted: 1 account of Person 1, being read back",
+            "Lockout requested: 1 account of Person 1",
+            "Lockout accepted: 1 account of Person 1, being read back",
             "Contained: 1 account of Person 1, verified in 4.2 s",
             "Released: 1 account of Person 1",
         ]
@@ -43,7 +43,7 @@ async fn states_that_follow_at_once_become_one_update() {
     desk.until_all_told().await;
     assert_eq!(
         desk.history_of_the_one(),
-        ["Requested: 1 account of Person 1", "Contained: 1 account of Person 1, verified in 4.2 s"]
+        ["Lockout requested: 1 account of Person 1", "Contained: 1 account of Person 1, verified in 4.2 s"]
     );
     running.stop().await;
 }

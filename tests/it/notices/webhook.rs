@@ -7,7 +7,7 @@ use lockstep_twin::{Fault, Match, Times, Vendor};
 
 use super::desk::{Desk, accepted, released, requested, verified};
 
-const REQUESTED: &str = "Requested: 1 account of Person 1";
+const REQUESTED: &str = "Lockout requested: 1 account of Person 1";
 const CONTAINED: &str = "Contained: 1 account of Person 1, verified in 4.2 s";
 
 #[tokio::test]

@@ -24,7 +24,7 @@ crate::stories! {
         let (anna, _) = stage.at_risk("Anna Berg", "high");
         stage.twin.faults().down(Vendor::Auth0);
         stage.alert(anna, "high").await;
-        stage.until_told("Requested").await;
+        stage.until_told("requested").await;
         stage.twin.faults().up(Vendor::Auth0);
         stage.until_told("verified in").await;
         stage.twin.world().dismiss_risk(anna);
@@ -32,7 +32,7 @@ crate::stories! {
         let message = stage.until_told("Released").await;
         assert_eq!(stage.messages().len(), 1);
         let said: Vec<&str> = message.versions.iter().map(|version| version.text.as_str()).collect();
-        assert!(said[0].contains("Requested") && said.last().unwrap().contains("Released"), "{said:?}");
+        assert!(said[0].contains("requested") && said.last().unwrap().contains("Released"), "{said:?}");
         stage.end().await;
     }
 
