@@ -21,17 +21,22 @@ fn nothing() -> BTreeSet<String> {
     BTreeSet::new()
 }
 
-/// Who reads from a Graph that answers every batch with these parts.
+/// Who reads from a Graph that answers every batch with these parts, and whose login gives a token to anybody.
 async fn answering(parts: Value) -> Vendors {
     let batch = post(move || {
         let parts = parts.clone();
         async move { Json(json!({ "responses": parts })) }
     });
-    let router = axum::Router::new().route("/v1.0/$batch", batch);
+    let token = json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": "any" });
+    let login = post(move || async move { Json(token) });
+    let router = axum::Router::new().route("/v1.0/$batch", batch).route("/{tenant}/oauth2/v2.0/token", login);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url: reqwest::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    with(Setup::unlimited(), |graph| graph.graph_url = url, |_| {}).await
+    let elsewhere = |graph: &mut lockstep::entra::Settings| {
+        (graph.login_url, graph.graph_url) = (url.clone(), url);
+    };
+    with(Setup::unlimited(), elsewhere, |_| {}).await
 }
 
 fn lose_groups(world: &mut World) {

@@ -314,7 +314,11 @@ pub(super) async fn a_change_of_a_message_is_made_by_one_and_its_successor_is_he
     // The first one was not dead.
     let failed = NoticeFailed { next_at: later(60), why: "503".into(), outcome: PostOutcome::NotPosted };
     store.notice_failed(&first, failed).await.unwrap();
-    assert_eq!(due(&*store, morning()).await, std::slice::from_ref(&second), "who was overtaken lets go of nothing");
+    assert_eq!(
+        due(&*store, morning()).await,
+        std::slice::from_ref(&second),
+        "who was overtaken lets go of nothing"
+    );
     store.notice_sent(&second, 3, None).await.unwrap();
     assert_eq!(due(&*store, Timestamp::MAX).await, []);
     store.notice_sent(&first, 2, None).await.unwrap();
