@@ -285,9 +285,9 @@ pub enum EventKind {
         case: CaseId,
         reason: String,
     },
-    /// A look from the sync lane found somebody to contain, or whose case is open: moved to the contain lane.
+    /// A look of the sync lane, or the sweep, found somebody to contain, or news of an open case: for the contain lane.
     Escalated,
-    /// One of many: found by a delta sweep, among the members of a group, or due by itself.
+    /// One of many: found by a sweep of everybody, among the members of a group, or due by itself.
     Swept {
         depth: SweepDepth,
     },

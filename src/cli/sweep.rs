@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Needs the running server, and its data directory for the token. The process with the role scheduler begins within
-seconds; looks are taken in the lane bulk and delay no lockout. Not needed in everyday life: changes are notified, and
-sweeps come by themselves.
+seconds; looks are taken in the lanes sync and bulk and delay no lockout. Not needed in everyday life: changes are notified,
+and sweeps come by themselves.
 
 --wait ends when everything that the sweep has asked for is worked off or a dead letter. Nobody can tell its looks from
 those that others ask for meanwhile: it waits until, after the listing, nothing was left in the lane sync and then nothing

@@ -279,11 +279,14 @@ pub struct Sweep {
     pub every_seconds: u32,
     /// Hours from one sweep of everybody to the next: it finds what people have changed by hand in Auth0.
     pub whole_every_hours: u32,
+    /// Seconds from one question who was disabled, deleted or enabled to the next: whoever was goes straight to the contain
+    /// lane, however much waits in the others.
+    pub disabled_every_seconds: u32,
 }
 
 impl Default for Sweep {
     fn default() -> Self {
-        Sweep { every_seconds: 300, whole_every_hours: 24 }
+        Sweep { every_seconds: 300, whole_every_hours: 24, disabled_every_seconds: 15 }
     }
 }
 

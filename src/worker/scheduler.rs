@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::look::Looker;
 use super::{Deps, Settings};
 use crate::clock::{self, Timestamp};
-use crate::event::{Lane, TenantId};
+use crate::event::{About, Event, EventId, EventKind, Lane, Source, Subject, TenantId};
 use crate::retry::BackOff;
 use crate::store::{self, Store};
 
@@ -72,14 +72,16 @@ impl Wish {
     }
 
     /// Whether what was wished for at `made_at` has been done; for a sweep: whether the events that it makes are on the
-    /// queue. A whole sweep's wish is taken when it begins, so its end is told by the sweep.
+    /// queue. A whole sweep's wish is taken when it begins, so its end is told by the sweep; a link that was lost can tell
+    /// only with a whole sweep what had changed until then.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn is_done(self, store: &dyn Store, made_at: Timestamp) -> Result<bool, store::Error> {
         match self {
             Wish::WholeSweep => Ok(sweep::whole_at(store).await?.is_some_and(|at| at >= made_at)),
-            Wish::Subscriptions | Wish::Sweep => Ok(self.made_at(store).await?.is_none()),
+            Wish::Sweep => Ok(self.made_at(store).await?.is_none() && !sweep::owes_everybody(store).await?),
+            Wish::Subscriptions => Ok(self.made_at(store).await?.is_none()),
         }
     }
 
@@ -157,6 +159,18 @@ async fn keep_lease(deps: &Deps, holder: &str, lost: &CancellationToken) {
             tracing::warn!("another process keeps the schedule from now on");
             lost.cancel();
         }
+    }
+}
+
+/// A look at somebody for whom nobody else has asked.
+fn about(subject: Subject, kind: EventKind, now: Timestamp) -> Event {
+    Event {
+        id: EventId::new(),
+        source: Source::Sweep,
+        about: About::Person(subject),
+        kind,
+        signal_at: None,
+        received_at: now,
     }
 }
 

@@ -37,6 +37,9 @@ pub enum Backend {
     RabbitMq,
 }
 
+/// How often it is asked who was disabled.
+pub const DISABLED_EVERY_SECONDS: &str = "LOCKSTEP__SWEEP__DISABLED_EVERY_SECONDS";
+
 /// A twin and a Lockstep that lives beside it.
 pub struct Stage {
     pub twin: Twin,
@@ -68,6 +71,8 @@ impl Stage {
         set("AUTH0_REQUESTS_PER_SECOND", "1000".into());
         set("AUTH0_BURST", "1000".into());
         set("GRAPH_RESOURCE_UNITS_PER_SECOND", "1000".into());
+        // A story that is about it asks more often; in the others it would be one request more at any time.
+        set(DISABLED_EVERY_SECONDS, "86400".into());
         let scope = match backend {
             Backend::Embedded => None,
             Backend::RabbitMq => Some(broker::Scope::shared()?),

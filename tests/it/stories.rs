@@ -24,4 +24,5 @@ mod slack;
 mod sources;
 mod subscriptions;
 mod sweeps;
+mod switches;
 mod verbs;

@@ -27,6 +27,7 @@ pub struct Directory {
     /// Why Graph's subscriptions are kept, or are not.
     because: &'static str,
     sweep_every_seconds: u32,
+    disabled_every_seconds: u32,
     whole_sweep_every_hours: Option<u32>,
 }
 
@@ -52,6 +53,7 @@ impl Directory {
             subscriptions,
             because,
             sweep_every_seconds: policy.sweep.every_seconds,
+            disabled_every_seconds: policy.sweep.disabled_every_seconds,
             whole_sweep_every_hours: policy.manages_directory().then_some(policy.sweep.whole_every_hours),
         })
     }
@@ -68,7 +70,9 @@ impl Directory {
         let on = if self.subscriptions { "kept" } else { "none" };
         lines.push(line("notified", &format!("subscriptions {on}: {}", self.because)));
         let whole = self.whole_sweep_every_hours.map(|hours| format!(", everybody every {hours} h"));
-        let sweeps = format!("changes every {} s{}", self.sweep_every_seconds, whole.unwrap_or_default());
+        let (switches, changes) = (self.disabled_every_seconds, self.sweep_every_seconds);
+        let whole = whole.unwrap_or_default();
+        let sweeps = format!("who was disabled every {switches} s, changes every {changes} s{whole}");
         lines.push(line("sweeps", &sweeps));
         lines
     }

@@ -88,6 +88,7 @@ pub const POLICY: &[Key] = &[
         shape: Shape::Table(&[
             Key { name: "every_seconds", shape: Shape::Whole { least: 1, most: 86_400 } },
             Key { name: "whole_every_hours", shape: Shape::Whole { least: 1, most: 720 } },
+            Key { name: "disabled_every_seconds", shape: Shape::Whole { least: 5, most: 86_400 } },
         ]),
     },
     Key {

@@ -29,12 +29,17 @@ const GROUPS_DELTA: Operation = Operation {
 };
 /// Tracked of everybody, whatever the policy maps: what decides about scope, lockout and look-alikes.
 const ALWAYS: [&str; 4] = ["accountEnabled", "userType", "userPrincipalName", "mail"];
+const SWITCH: &str = "accountEnabled";
 
 /// Whose changes are followed. A property that is not named here changes without a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tracked {
     /// With these properties beside the ones that always count; `manager` may be among them.
     Users { properties: BTreeSet<String> },
+    /// Nothing of users but whether they may sign in, and whether they are there: few rows, however much else changes.
+    Switches,
+    /// Nothing but who is there: to list everybody.
+    Presence,
     /// Names and direct members.
     Groups,
 }
@@ -72,6 +77,8 @@ pub enum Then {
 pub struct DeltaRow {
     pub id: ObjectId,
     pub change: Change,
+    /// Whether a user may sign in, where the row says so.
+    pub enabled: Option<bool>,
     /// Direct members of a group that came or went, of any kind. A large group is spread over several rows and pages.
     pub members: Vec<(ObjectId, Membership)>,
 }
@@ -144,7 +151,7 @@ impl Reader {
 impl Tracked {
     fn operation(&self) -> Operation {
         match self {
-            Tracked::Users { .. } => USERS_DELTA,
+            Tracked::Users { .. } | Tracked::Switches | Tracked::Presence => USERS_DELTA,
             Tracked::Groups => GROUPS_DELTA,
         }
     }
@@ -158,6 +165,8 @@ impl Tracked {
                 let select = ALWAYS.into_iter().map(str::to_owned).chain(more).collect::<Vec<_>>().join(",");
                 format!("/users/delta?$select={select}{latest}")
             }
+            Tracked::Switches => format!("/users/delta?$select={SWITCH}{latest}"),
+            Tracked::Presence => format!("/users/delta?$select=id{latest}"),
             Tracked::Groups => format!("/groups/delta?$select=displayName,members{latest}"),
         }
     }
@@ -174,6 +183,8 @@ mod tests {
         let start = "/users/delta?$select=accountEnabled,userType,userPrincipalName,mail,department,manager";
         assert_eq!(users.path(&DeltaFrom::Start), start);
         assert_eq!(users.path(&DeltaFrom::Latest), format!("{start}&$deltatoken=latest"));
+        assert_eq!(Tracked::Switches.path(&DeltaFrom::Start), "/users/delta?$select=accountEnabled");
+        assert_eq!(Tracked::Presence.path(&DeltaFrom::Start), "/users/delta?$select=id");
         assert_eq!(Tracked::Groups.path(&DeltaFrom::Start), "/groups/delta?$select=displayName,members");
     }
 }

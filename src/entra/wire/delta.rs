@@ -23,6 +23,9 @@ struct Row {
     id: Option<String>,
     #[serde(rename = "@removed")]
     removed: Option<Value>,
+    /// Anything: a row that is odd here is still a row.
+    #[serde(rename = "accountEnabled", default)]
+    enabled: Value,
     #[serde(rename = "members@delta", default)]
     members: Vec<Member>,
 }
@@ -57,7 +60,7 @@ impl Row {
             let way = if member.removed.is_some() { Membership::Removed } else { Membership::Added };
             Some((object(member.id.as_deref(), unreadable)?, way))
         });
-        Some(DeltaRow { id, change, members: members.collect() })
+        Some(DeltaRow { id, change, enabled: self.enabled.as_bool(), members: members.collect() })
     }
 }
 
@@ -111,6 +114,20 @@ mod tests {
             (id(6), Change::SoftDeleted),
         ];
         assert_eq!((changes, unreadable, page.then), (expected.to_vec(), 0, Then::Done(Link::new("d"))));
+    }
+
+    #[test]
+    fn the_switch_is_read_where_it_is_told() {
+        let page = json!({ "@odata.deltaLink": "d", "value": [
+            { "id": id(1), "accountEnabled": false },
+            { "id": id(2), "accountEnabled": true },
+            { "id": id(3), "accountEnabled": null },
+            { "id": id(4), "accountEnabled": "false" },
+            { "id": id(5) },
+        ] });
+        let (page, _) = understood(page).unwrap();
+        let told: Vec<_> = page.rows.iter().map(|row| row.enabled).collect();
+        assert_eq!(told, [Some(false), Some(true), None, None, None]);
     }
 
     #[test]

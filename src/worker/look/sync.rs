@@ -408,7 +408,7 @@ impl<'a> Look<'a> {
     /// not know, a reason that is over, or an account that is not locked any more.
     fn is_news_to(&self, case: &Case) -> bool {
         let snapshot = &self.picture.snapshot;
-        let swept = |ask: &Event| matches!(ask.kind, EventKind::Swept { .. });
+        let swept = |ask: &Event| ask.source == Source::Sweep;
         let knows = |reason: &Reason| case.every_cause().iter().any(|cause| cause.reason == *reason);
         let contradicts = match &snapshot.directory {
             Directory::SoftDeleted(_) => !case.is_about_deletion(),

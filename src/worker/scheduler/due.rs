@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Job, pause};
+use super::{Job, about, pause};
 use crate::clock::{self, Timestamp};
-use crate::event::{About, Event, EventId, EventKind, Source, Subject, SweepDepth};
+use crate::event::{Event, EventKind, Subject, SweepDepth};
 
 /// How late a look may be.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -29,23 +29,14 @@ async fn turn(job: &Job, asked: &mut HashMap<Subject, Timestamp>) -> anyhow::Res
     asked.retain(|_, at| clock::elapsed(*at, now) < ASK_AGAIN);
     let due = job.deps.store.people_due(now, BATCH).await?;
     let due: Vec<Subject> = due.into_iter().filter(|subject| !asked.contains_key(subject)).collect();
-    let events: Vec<Event> = due.iter().map(|subject| swept(*subject, SweepDepth::Changed, now)).collect();
+    let events: Vec<Event> = due
+        .iter()
+        .map(|subject| about(*subject, EventKind::Swept { depth: SweepDepth::Changed }, now))
+        .collect();
     if !events.is_empty() {
         job.deps.queue.enqueue(&events).await?;
     }
     // Not before it is durable: what could not be asked for is asked for at the next turn.
     asked.extend(due.into_iter().map(|subject| (subject, now)));
     Ok(())
-}
-
-/// A look in the bulk lane.
-pub(super) fn swept(subject: Subject, depth: SweepDepth, now: Timestamp) -> Event {
-    Event {
-        id: EventId::new(),
-        source: Source::Sweep,
-        about: About::Person(subject),
-        kind: EventKind::Swept { depth },
-        signal_at: None,
-        received_at: now,
-    }
 }

@@ -169,7 +169,7 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
       pace       Graph 120 ResourceUnits/s, Auth0 10 requests/s, at most 40 at once
       directory  not kept in step: the policy only contains
       notified   subscriptions none: LOCKSTEP_PUBLIC_URL is not set, changes are found by sweeps
-      sweeps     changes every 300 s
+      sweeps     who was disabled every 15 s, changes every 300 s
       mode       observe
     NOTE: OBSERVE MODE: nothing is written to Auth0; LOCKSTEP_MODE=enforce acts
     NOTE: nobody will be told: neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set
@@ -397,7 +397,7 @@ fn what_the_policy_will_do_with_the_directory_is_summed_up() {
         "made by the SCIM endpoint of the enterprise connection",
         "accounts are deleted after 30 days",
         "subscriptions kept: Graph tells of changes as they happen",
-        "changes every 300 s, everybody every 24 h",
+        "who was disabled every 15 s, changes every 300 s, everybody every 24 h",
         "NOTE: the role Reader is given to everybody",
         "NOTE: email is written to database accounts only",
         "override single keys, never lists of tables",

@@ -6,14 +6,13 @@ use std::collections::BTreeSet;
 use lockstep::clock::{Clock, SystemClock};
 use lockstep::snapshot::sync::Remembered;
 use lockstep::store::SavePerson;
+use lockstep::worker::scheduler::Wish;
 use lockstep_twin::{AccountId, Entry, FaultId, GroupId, Hire, PersonId, Vendor, World};
 use serde_json::Value;
 
 use crate::command::program::{Place, Ran};
 use crate::harness::{PATIENCE, Stage};
 
-/// Whoever writes this note wishes for a sweep; it is gone when one that began afterwards has ended.
-const SWEEP_WISHED: &str = "wish.sweep";
 /// What the policy was when it was last followed.
 const POLICY_FOLLOWED: &str = "policy.followed";
 /// A sweep a second; a story that needs none leaves it out.
@@ -66,10 +65,10 @@ impl Stage {
 
     /// Waits until a sweep that began after this call has ended, and what it asked for is done.
     pub async fn until_swept_anew(&self) {
-        let store = self.store();
-        store.set_note(SWEEP_WISHED, Some(SystemClock.now().to_string())).await.unwrap();
+        let (store, now) = (self.store(), SystemClock.now());
+        Wish::make(store.as_ref(), &[Wish::Sweep], now).await.unwrap();
         self.until("a sweep has ended", async || {
-            store.note(SWEEP_WISHED).await.unwrap().is_none().then_some(())
+            Wish::Sweep.is_done(store.as_ref(), now).await.unwrap().then_some(())
         })
         .await;
         self.until_idle().await;

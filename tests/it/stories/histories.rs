@@ -14,7 +14,7 @@ use lockstep_twin::{PersonId, Setup};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use crate::harness::{Backend, PATIENCE, Stage};
+use crate::harness::{Backend, DISABLED_EVERY_SECONDS, PATIENCE, Stage};
 use scene::{Scene, present};
 use step::{Leavers, Step};
 
@@ -26,6 +26,7 @@ const DELTA_PAGE: usize = 3;
 async fn live(leavers: Leavers, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let setup = Setup { delta_page: DELTA_PAGE, ..Setup::unlimited() };
     let mut stage = Stage::set(Backend::Embedded, setup).await.unwrap();
+    stage.set_env(DISABLED_EVERY_SECONDS, "5");
     let mut scene = Scene::set(&mut stage.twin.world(), leavers);
     stage.policy(&scene.policy());
     stage.start_subscribed().await;

@@ -160,6 +160,8 @@ crate::stories! {
         stage.start_subscribed().await;
         let (ada, account) = stage.hire("Ada Lovelace");
         stage.until_told_and_done().await;
+        // The sweep that new subscriptions ask for is over: one that came later would tell of the deletion once more.
+        stage.until_swept_anew().await;
         stage.twin.world().soft_delete(ada);
         let case = stage.until_case(ada, CaseState::Verified).await;
         stage.until("the end of the grace is remembered", async || stage.remembered(ada).await?.look_at).await;
@@ -219,11 +221,13 @@ crate::stories! {
         stage.start_subscribed().await;
         let (ada, account) = stage.hire("Ada Lovelace");
         stage.until_told_and_done().await;
-        let delta = lockstep_twin::Match::vendor(Vendor::Graph).route("/users/delta");
-        let expiry = lockstep_twin::Fault::ExpireDelta(lockstep_twin::DeltaExpiry::SyncStateNotFound);
-        let expired = stage.twin.faults().inject(delta.clone(), expiry, lockstep_twin::Times::N(1));
+        let route = |part| lockstep_twin::Match::vendor(Vendor::Graph).route(part);
         let short = lockstep_twin::Fault::Page(lockstep_twin::PageFault::Missing);
-        let empty = stage.twin.faults().inject(delta, short, lockstep_twin::Times::N(1));
+        let listing = route("/users/delta?$select=id");
+        let empty = stage.twin.faults().inject(listing, short, lockstep_twin::Times::N(1));
+        let expiry = lockstep_twin::Fault::ExpireDelta(lockstep_twin::DeltaExpiry::SyncStateNotFound);
+        let link = route("/users/delta?$deltatoken");
+        let expired = stage.twin.faults().inject(link, expiry, lockstep_twin::Times::N(1));
         stage.until_struck(expired).await;
         stage.until_struck(empty).await;
         stage.until_swept_anew().await;
