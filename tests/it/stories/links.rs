@@ -137,7 +137,10 @@ crate::stories! {
     }
 
     groups_that_cannot_be_followed_do_not_keep_users_from_being(stage, Setup::unlimited()) {
-        let (ada, account) = stage.followed_by_sweeps_alone(&department()).await;
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        let policy = format!("{}{}", department(), role("Engineer", &[staff]));
+        let (ada, account) = stage.followed_by_sweeps_alone(&policy).await;
         stage.twin.faults().inject(groups(), Fault::Status(503), Times::Forever);
         stage.until("a sweep meets it", async || {
             let asked = stage.requests(Vendor::Graph, "GET /v1.0/groups/delta");
@@ -146,6 +149,33 @@ crate::stories! {
         stage.twin.world().set_property(ada, "department", "Research".into());
         stage.until_app_metadata(&account, "department", json!("Research")).await;
         stage.until_idle().await;
+        stage.end().await;
+    }
+
+    groups_that_cannot_be_followed_do_not_keep_everybody_from_being_swept(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        let refusing = stage.twin.faults().inject(groups(), Fault::Status(503), Times::Forever);
+        let (ada, account) = stage.hire("Ada Lovelace");
+        let (boris, _) = stage.hire("Boris Karl");
+        stage.twin.world().add_member(staff, ada);
+        stage.twin.world().disable(boris);
+        stage.start().await;
+        stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_case(boris, CaseState::Verified).await;
+        stage.twin.faults().lift(refusing);
+        stage.until("the groups are followed", async || {
+            stage.store().note("sweep.groups").await.unwrap().map(drop)
+        }).await;
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    groups_that_no_policy_names_are_not_followed(stage, Setup::unlimited()) {
+        stage.followed_by_sweeps_alone(&department()).await;
+        stage.until_swept_anew().await;
+        assert_eq!(stage.requests(Vendor::Graph, "GET /v1.0/groups/delta").len(), 0);
         stage.end().await;
     }
 

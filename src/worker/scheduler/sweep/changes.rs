@@ -45,11 +45,12 @@ async fn turn(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Turn> {
     let wished = Wish::Sweep.made_at(store).await?;
     let every = Duration::from_secs(job.deps.policy.borrow().sweep.every_seconds.into());
     let is_time = swept_at.is_none_or(|at| clock::elapsed(at, now) >= every);
-    if !is_time && wished.is_none() && links_fit(job).await? {
+    let has_groups = !job.deps.policy.borrow().groups().is_empty();
+    if !is_time && wished.is_none() && users_fit(job).await? && (!has_groups || groups_fit(job).await?) {
         return Ok(Turn::NotDue);
     }
     // Groups that cannot be followed do not keep the users from being.
-    let groups = follow(job, &Groups).await;
+    let groups = if has_groups { follow(job, &Groups).await } else { Ok(()) };
     follow(job, &Users::of(job)).await?;
     groups?;
     // The wish is granted when the sweep has ended: a failure costs a turn, not the wish.
@@ -59,11 +60,14 @@ async fn turn(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Turn> {
     Ok(Turn::Swept)
 }
 
-/// Whether both links are there and track what the policy wants: then whatever changes from now on is told.
-pub(super) async fn links_fit(job: &Job) -> anyhow::Result<bool> {
-    let (store, users) = (job.deps.store.as_ref(), Users::of(job));
-    let users_fit = Position::stored(store, &users).await?.is_some_and(|at| at.fits(&users));
-    Ok(users_fit && Position::stored(store, &Groups).await?.is_some())
+/// Whether the link of the users is there and tracks what the policy wants: then whatever changes from now on is told.
+pub(super) async fn users_fit(job: &Job) -> anyhow::Result<bool> {
+    let users = Users::of(job);
+    Ok(Position::stored(job.deps.store.as_ref(), &users).await?.is_some_and(|at| at.fits(&users)))
+}
+
+async fn groups_fit(job: &Job) -> anyhow::Result<bool> {
+    Ok(Position::stored(job.deps.store.as_ref(), &Groups).await?.is_some())
 }
 
 async fn follow(job: &Job, what: &impl Followed) -> anyhow::Result<()> {

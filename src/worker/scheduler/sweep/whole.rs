@@ -39,8 +39,9 @@ pub(super) async fn run(job: &Job, link_lost: &Notify) {
 }
 
 async fn turn(job: &Job) -> anyhow::Result<()> {
-    // What changes while everybody is listed must be told by the links.
-    if !changes::links_fit(job).await? {
+    // Whoever changes while everybody is listed must be told of. A link of groups that begins later owes another listing, so
+    // groups that Graph refuses do not keep everybody from being listed.
+    if !changes::users_fit(job).await? {
         return Ok(());
     }
     let store = job.deps.store.as_ref();
