@@ -139,8 +139,7 @@ pub fn load(environment: &Environment, roles: &Roles) -> Result<Config, Mistakes
     let places = entra::places(&mut reader);
     let states = ingest::client_states(&mut reader);
     let client_state = states.first().cloned();
-    let ingest =
-        roles.has(Role::Ingest).then(|| ingest::ingest(&mut reader, tenant, places.login.clone(), states));
+    let ingest = roles.has(Role::Ingest).then(|| ingest::ingest(&mut reader, tenant, &places, states));
     let work = works.then(|| vendors::work(&mut reader, tenant, places));
     let mut mistakes = reader.mistakes;
     let policy = policy_source.read().map_err(|wrong| mistakes.extend(wrong)).ok();

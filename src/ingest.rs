@@ -70,7 +70,12 @@ pub struct Settings {
 pub struct AzureMonitorJwt {
     /// The app id URI or client id that the action group was given.
     pub audience: String,
-    /// Issuers `https://sts.windows.net/{tenant}/` and `{login_url}/{tenant}/v2.0` are accepted.
+    /// The app role that Azure Monitor's application was given in the application of the audience. Anybody's action group
+    /// may ask for a token of any application that demands none.
+    pub role: String,
+    /// What Entra calls itself in this tenant's tokens.
+    pub issuers: Vec<String>,
+    /// Where Entra's signing keys are.
     pub login_url: reqwest::Url,
 }
 

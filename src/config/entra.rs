@@ -22,6 +22,7 @@ const RESOURCE_UNITS_RANGE: RangeInclusive<u32> = 1..=10_000;
 
 /// Where Entra and Graph are. An address that could not be read is `None`, and a mistake.
 pub struct Places {
+    pub cloud: Cloud,
     pub login: Option<Url>,
     pub graph: Option<Url>,
 }
@@ -39,7 +40,9 @@ pub fn places(reader: &mut Reader<'_>) -> Places {
     if let (Some(login), Some(graph)) = (&login, &graph) {
         refuse_two_clouds(reader, login, graph);
     }
-    Places { login, graph }
+    let of_graph = graph.as_ref().and_then(Cloud::of_graph);
+    let cloud = of_graph.or_else(|| login.as_ref().and_then(Cloud::of_login)).unwrap_or(cloud);
+    Places { cloud, login, graph }
 }
 
 fn refuse_two_clouds(reader: &mut Reader<'_>, login: &Url, graph: &Url) {

@@ -81,6 +81,7 @@ pub const GRAPH_CLIENT_STATE: Variable = secret("GRAPH_CLIENT_STATE");
 pub const RISK_WEBHOOK_SECRET: Variable = secret("RISK_WEBHOOK_SECRET");
 pub const AZURE_MONITOR_SECRET: Variable = secret("AZURE_MONITOR_SECRET");
 pub const AZURE_MONITOR_AUDIENCE: Variable = open("AZURE_MONITOR_AUDIENCE");
+pub const AZURE_MONITOR_ROLE: Variable = open("AZURE_MONITOR_ROLE");
 pub const EVENT_GRID_SECRET: Variable = secret("EVENT_GRID_SECRET");
 pub const SLACK_BOT_TOKEN: Variable = secret("SLACK_BOT_TOKEN");
 pub const SLACK_CHANNEL: Variable = open("SLACK_CHANNEL");
@@ -129,6 +130,7 @@ pub const ALL: &[Variable] = &[
     RISK_WEBHOOK_SECRET,
     AZURE_MONITOR_SECRET,
     AZURE_MONITOR_AUDIENCE,
+    AZURE_MONITOR_ROLE,
     EVENT_GRID_SECRET,
     SLACK_BOT_TOKEN,
     SLACK_CHANNEL,

@@ -1,6 +1,7 @@
 //! Microsoft's clouds: which login and which Graph belong together (Microsoft Graph, National cloud deployments). Tokens
 //! of one are worth nothing in another.
 
+use std::fmt;
 use std::str::FromStr;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,9 @@ pub enum Cloud {
     /// Operated by 21Vianet.
     China,
 }
+
+/// Newer material names a second login for China; both are answered (assumed).
+const CHINA_SECOND_LOGIN: &str = "login.partner.microsoftonline.cn";
 
 /// Not the name of a cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +66,33 @@ impl Cloud {
         Cloud::ALL.into_iter().find(|cloud| host(cloud.graph_url()) == url.host_str())
     }
 
+    /// The cloud that signs in at `login`; for the US government's shared login its larger one. `None` for an address that
+    /// we do not know.
+    pub fn of_login(login: &reqwest::Url) -> Option<Cloud> {
+        Cloud::ALL.into_iter().find(|cloud| cloud.signs_in_at(login) == Some(true))
+    }
+
+    /// What Entra calls itself in a tenant's tokens of version 1 and 2; `login` is where we sign in. The US government's
+    /// clouds share the public one's name in version 1 (Microsoft Q&A 1190472); China has its own, and one login host in
+    /// version 2 whichever of the two was asked (Azure China, OpenVPN with Entra ID; jenkinsci/azure-ad-plugin#679).
+    pub fn issuers(self, login: &reqwest::Url, tenant: &impl fmt::Display) -> Vec<String> {
+        let security_tokens = match self {
+            Cloud::Global | Cloud::UsGov | Cloud::UsGovDod => "sts.windows.net",
+            Cloud::China => "sts.chinacloudapi.cn",
+        };
+        let login = login.as_str().trim_end_matches('/');
+        let mut issuers =
+            vec![format!("https://{security_tokens}/{tenant}/"), format!("{login}/{tenant}/v2.0")];
+        if self == Cloud::China {
+            issuers.push(format!("https://{CHINA_SECOND_LOGIN}/{tenant}/v2.0"));
+        }
+        issuers
+    }
+
     /// Whether `login` is where tokens for this cloud come from; `None` when we do not know the address at all.
     pub fn signs_in_at(self, login: &reqwest::Url) -> Option<bool> {
         let login = login.host_str();
-        // Newer material names a second one for China; both are answered (assumed).
-        if login == Some("login.partner.microsoftonline.cn") {
+        if login == Some(CHINA_SECOND_LOGIN) {
             return Some(self == Cloud::China);
         }
         let is_known = Cloud::ALL.into_iter().any(|cloud| host(cloud.login_url()) == login);
@@ -106,5 +132,23 @@ mod tests {
         assert_eq!(Cloud::Global.signs_in_at(&url("https://login.partner.microsoftonline.cn/")), Some(false));
         assert_eq!(Cloud::Global.signs_in_at(&url("http://127.0.0.1:18081")), None);
         assert_eq!(Cloud::of_graph(&url("http://127.0.0.1:18081")), None);
+        assert_eq!(Cloud::of_login(&url("http://127.0.0.1:18081")), None);
+        assert_eq!(Cloud::of_login(&url("https://login.partner.microsoftonline.cn/")), Some(Cloud::China));
+    }
+
+    #[test]
+    fn each_cloud_calls_itself_by_its_own_names() {
+        let issuers = |cloud: Cloud| cloud.issuers(&url(cloud.login_url()), &"t").join(" ");
+        assert_eq!(
+            issuers(Cloud::Global),
+            "https://sts.windows.net/t/ https://login.microsoftonline.com/t/v2.0"
+        );
+        let government = "https://sts.windows.net/t/ https://login.microsoftonline.us/t/v2.0";
+        assert_eq!([Cloud::UsGov, Cloud::UsGovDod].map(issuers), [government, government]);
+        assert_eq!(
+            issuers(Cloud::China),
+            "https://sts.chinacloudapi.cn/t/ https://login.chinacloudapi.cn/t/v2.0 \
+             https://login.partner.microsoftonline.cn/t/v2.0"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Checks the bearer token of a secure webhook: issued by our tenant, for us, to Azure Monitor's own application.
+//! Checks the bearer token of a secure webhook: issued by our tenant, for us, to Azure Monitor's own application, in the
+//! role that we gave it.
 //!
 //! Tokens and answers are never logged.
 
@@ -23,6 +24,7 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
 pub(super) struct Checker {
     tenant: String,
+    role: String,
     validation: Validation,
     keys: Arc<EntraKeys>,
 }
@@ -39,22 +41,23 @@ struct Claims {
     azp: Option<String>,
     #[serde(default)]
     tid: Option<String>,
+    /// The app roles of the calling application; left out when it has none.
+    #[serde(default)]
+    roles: Vec<String>,
 }
 
 impl Checker {
     pub(super) fn new(settings: &AzureMonitorJwt, tenant: TenantId) -> Checker {
         let tenant = tenant.to_string();
-        let login = settings.login_url.as_str().trim_end_matches('/');
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_audience(&[&settings.audience]);
-        validation
-            .set_issuer(&[format!("https://sts.windows.net/{tenant}/"), format!("{login}/{tenant}/v2.0")]);
+        validation.set_issuer(&settings.issuers);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
         // The library reads the real time; ours is an argument, so these two are checked here.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let keys = EntraKeys::new(&settings.login_url, &tenant);
-        Checker { tenant, validation, keys }
+        Checker { tenant, role: settings.role.clone(), validation, keys }
     }
 
     pub(super) async fn check(&self, token: &str, now: Timestamp, deadline: Instant) -> Result<(), Refusal> {
@@ -80,6 +83,9 @@ impl Checker {
         }
         let caller = claims.appid.as_deref().or(claims.azp.as_deref());
         let is_ours = claims.tid.as_deref().is_none_or(|tid| tid == self.tenant);
-        if caller == Some(CALLER_APP) && is_ours { Ok(()) } else { Err(Refusal::WrongToken) }
+        if caller != Some(CALLER_APP) || !is_ours {
+            return Err(Refusal::WrongToken);
+        }
+        if claims.roles.contains(&self.role) { Ok(()) } else { Err(Refusal::WrongRole) }
     }
 }

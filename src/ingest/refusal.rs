@@ -14,6 +14,8 @@ pub(super) enum Refusal {
     Expired,
     WrongSecret,
     WrongToken,
+    /// Entra's token for us, of an application that has not been given the role.
+    WrongRole,
     NoAuthenticItem,
     KeysUnavailable,
     BadHandshake,
@@ -44,6 +46,7 @@ impl Refusal {
             | Refusal::Expired
             | Refusal::WrongSecret
             | Refusal::WrongToken
+            | Refusal::WrongRole
             | Refusal::NoAuthenticItem => Problem::NotAuthentic,
             Refusal::WrongContentType => Problem::WrongContentType,
             Refusal::TooLarge | Refusal::TooMany => Problem::TooLarge,
@@ -72,6 +75,7 @@ impl Refusal {
             Refusal::Expired => "expired",
             Refusal::WrongSecret => "wrong_secret",
             Refusal::WrongToken => "wrong_token",
+            Refusal::WrongRole => "wrong_role",
             Refusal::NoAuthenticItem => "not_authentic",
             Refusal::KeysUnavailable => "keys_unavailable",
             Refusal::BadHandshake => "bad_handshake",

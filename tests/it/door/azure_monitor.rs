@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::routing::get;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lockstep::clock::Clock;
+use lockstep::entra::Cloud;
 use lockstep::ingest::AzureMonitorJwt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -140,13 +141,22 @@ async fn keys(State(entra): State<Arc<Entra>>) -> Result<&'static str, http::Sta
 }
 
 async fn secure_world(entra: Arc<Entra>) -> World {
+    secure_world_of(entra, Cloud::Global).await
+}
+
+async fn secure_world_of(entra: Arc<Entra>, cloud: Cloud) -> World {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let login_url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let login_url: reqwest::Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let router = Router::new().route(&format!("/{TENANT}/discovery/v2.0/keys"), get(keys)).with_state(entra);
     tokio::spawn(async move { axum::serve(listener, router).await });
     let mut settings = settings();
     settings.azure_monitor_secrets.clear();
-    settings.azure_monitor_jwt = Some(AzureMonitorJwt { audience: AUDIENCE.into(), login_url });
+    settings.azure_monitor_jwt = Some(AzureMonitorJwt {
+        audience: AUDIENCE.into(),
+        role: "ActionGroupsSecureWebhook".into(),
+        issuers: cloud.issuers(&login_url, &TENANT),
+        login_url,
+    });
     World::with(settings).await
 }
 
@@ -182,6 +192,44 @@ async fn a_secure_webhook_is_let_in_by_entras_token_of_either_version() {
     assert_eq!(secure(&world, &token("key-of-today", &version_2)).await, 202);
     assert_eq!(world.events().await.len(), 2);
     assert_eq!(entra.asked.load(Ordering::SeqCst), 1, "keys are fetched once and kept");
+}
+
+#[tokio::test]
+async fn only_the_role_that_we_gave_opens_the_door_and_what_else_azure_monitor_may_does_not_matter() {
+    let world = secure_world(Arc::default()).await;
+    let with = |roles: Value| {
+        let mut claims = claims(&world);
+        claims["roles"] = roles;
+        token("key-of-today", &claims)
+    };
+    let mut without = claims(&world);
+    without.as_object_mut().unwrap().remove("roles");
+    assert_eq!(secure(&world, &token("key-of-today", &without)).await, 401, "no role at all");
+    for roles in [json!([]), json!(["Reader"]), json!(["actiongroupssecurewebhook"])] {
+        assert_eq!(secure(&world, &with(roles.clone())).await, 401, "{roles}");
+    }
+    assert_eq!(world.counted("azure_monitor", "wrong_role"), 4);
+    assert_eq!(secure(&world, &with(json!("ActionGroupsSecureWebhook"))).await, 401, "Entra sends a list");
+    assert!(world.events().await.is_empty());
+    assert_eq!(secure(&world, &with(json!(["Reader", "ActionGroupsSecureWebhook"]))).await, 202);
+}
+
+#[tokio::test]
+async fn each_cloud_has_its_own_issuer_and_takes_no_others() {
+    for (cloud, issuer, stranger) in [
+        (Cloud::Global, "https://sts.windows.net", "https://sts.chinacloudapi.cn"),
+        (Cloud::UsGov, "https://sts.windows.net", "https://sts.chinacloudapi.cn"),
+        (Cloud::China, "https://sts.chinacloudapi.cn", "https://sts.windows.net"),
+    ] {
+        let world = secure_world_of(Arc::default(), cloud).await;
+        let from = |issuer: &str| {
+            let mut claims = claims(&world);
+            claims["iss"] = json!(format!("{issuer}/{TENANT}/"));
+            token("key-of-today", &claims)
+        };
+        assert_eq!(secure(&world, &from(stranger)).await, 401, "{cloud:?}");
+        assert_eq!(secure(&world, &from(issuer)).await, 202, "{cloud:?}");
+    }
 }
 
 #[tokio::test]
