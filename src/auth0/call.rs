@@ -127,7 +127,7 @@ pub(super) struct Shared {
     pub(super) connection: Option<String>,
     pub(super) client_id: String,
     pub(super) deps: Deps,
-    tokens: Arc<Tokens<Error>>,
+    pub(super) tokens: Arc<Tokens<Error>>,
     limit: Limit,
     pub(super) scim: scim::Line,
     /// The Authentication API's limit.

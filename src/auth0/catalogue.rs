@@ -114,7 +114,10 @@ async fn connection_if_told(caller: &Caller) -> Result<Option<Connection>, Error
 }
 
 /// An id is meant before a name: nobody can make a role whose name is another one's id mean that one.
-async fn read_roles(caller: &Caller, wanted: &BTreeSet<String>) -> Result<BTreeMap<String, RoleId>, Error> {
+pub(super) async fn read_roles(
+    caller: &Caller,
+    wanted: &BTreeSet<String>,
+) -> Result<BTreeMap<String, RoleId>, Error> {
     if wanted.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -127,7 +130,7 @@ async fn read_roles(caller: &Caller, wanted: &BTreeSet<String>) -> Result<BTreeM
     Ok(found.collect())
 }
 
-async fn read_organizations(
+pub(super) async fn read_organizations(
     caller: &Caller,
     wanted: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, OrganizationId>, Error> {

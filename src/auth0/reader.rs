@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::auth0::call::{Caller, NotFound, Operation, Request, user_path};
 use crate::auth0::wire::{self, CheckpointPage, DeviceCredential, OffsetPage};
-use crate::auth0::{Error, Names, holding, memberships, search};
+use crate::auth0::{Error, Names, catalogue, holding, memberships, search};
 use crate::case::{AccountId, Means};
 use crate::event::ObjectId;
 use crate::snapshot::sync::{Holding, LookAlike, OrganizationId, RoleId, Tenant};
@@ -102,6 +102,33 @@ impl Reader {
         managed: &BTreeSet<OrganizationId>,
     ) -> Result<BTreeMap<OrganizationId, BTreeSet<RoleId>>, Error> {
         memberships::organizations_of(&self.caller, id, managed).await
+    }
+
+    /// The scopes that our token carries; `None` when it cannot be looked into.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub async fn granted(&self) -> Result<Option<BTreeSet<String>>, Error> {
+        Ok(self.caller.shared.tokens.get().await?.words_of("scope"))
+    }
+
+    /// Of these roles, those that exist; asked for anew.
+    pub async fn roles(&self, wanted: &BTreeSet<String>) -> Result<BTreeMap<String, RoleId>, Error> {
+        catalogue::read_roles(&self.caller, wanted).await
+    }
+
+    /// Of these organizations, those that exist; asked for anew.
+    pub async fn organizations(
+        &self,
+        wanted: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, OrganizationId>, Error> {
+        catalogue::read_organizations(&self.caller, wanted).await
+    }
+
+    /// The id of the enterprise connection; `None` when none is named or there is none of that name.
+    pub async fn connection(&self) -> Result<Option<String>, Error> {
+        let found = self.caller.shared.catalogue.connection(&self.caller).await?;
+        Ok(found.map(|connection| connection.id))
     }
 
     /// What the policy names, as it exists in the tenant; at most a minute old. What does not exist is absent.

@@ -1,6 +1,8 @@
 //! `doctor`: what only the vendors know, each with its fix. Reads only.
 
-use std::collections::BTreeSet;
+mod permissions;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use serde::Serialize;
@@ -9,17 +11,21 @@ use super::exit::{Exit, Failure};
 use super::output::{Output, plain};
 use super::vendors::{Vendors, work};
 use crate::auth0;
+use crate::case::AccountId;
 use crate::clock::{self, SystemClock};
 use crate::entra::{self, DeltaFrom, Tracked};
 use crate::event::ObjectId;
 use crate::outbound::Deps;
 use crate::policy::Policy;
 use crate::policy::sync::Target;
-use crate::snapshot::sync::Tenant;
+use crate::snapshot::sync::OrganizationId;
 use crate::telemetry::Metrics;
 
 /// Ids of groups that are asked for at a time (Microsoft Graph, directoryObject: getByIds takes a thousand).
 const GROUPS_AT_A_TIME: usize = 1000;
+
+/// An account that nobody has: Auth0 looks it up only for whoever may read accounts.
+const NOBODY: &str = "auth0|lockstep-doctor";
 
 /// Check the deployment against Entra and Auth0: permissions, groups, roles, subscriptions; each line with its fix
 #[derive(Debug, Args)]
@@ -45,6 +51,11 @@ impl Line {
         Line { ok: true, what: what.into(), fix: None }
     }
 
+    /// Nothing fails by it, and somebody should see to it.
+    fn advice(what: impl Into<String>, fix: impl Into<String>) -> Line {
+        Line { ok: true, what: what.into(), fix: Some(fix.into()) }
+    }
+
     fn bad(what: impl Into<String>, fix: impl Into<String>) -> Line {
         Line { ok: false, what: what.into(), fix: Some(fix.into()) }
     }
@@ -54,6 +65,7 @@ impl Doctor {
     pub async fn run(self, output: &Output) -> Result<Exit, Failure> {
         let vendors = Vendors::of_environment()?;
         let mut lines = vec![tenant(&vendors).await];
+        lines.extend(permissions::lines(&vendors).await);
         lines.extend(graph(&vendors).await);
         lines.extend(groups(&vendors).await);
         lines.extend(auth0(&vendors).await);
@@ -64,11 +76,13 @@ impl Doctor {
 }
 
 fn text(line: &Line) -> String {
-    match (&line.fix, line.ok) {
-        (Some(fix), _) => format!("wrong  {}\n       {}", plain(&line.what), plain(fix)),
-        (None, true) => format!("ok     {}", plain(&line.what)),
-        (None, false) => format!("wrong  {}", plain(&line.what)),
-    }
+    let word = match (&line.fix, line.ok) {
+        (None, true) => "ok     ",
+        (Some(_), true) => "note   ",
+        (_, false) => "wrong  ",
+    };
+    let fix = line.fix.iter().map(|fix| format!("\n       {}", plain(fix)));
+    format!("{word}{}{}", plain(&line.what), fix.collect::<String>())
 }
 
 /// A token is for the tenant of ENTRA_TENANT_ID; a managed identity's is for the tenant of the machine.
@@ -147,34 +161,66 @@ async fn groups(vendors: &Vendors) -> Vec<Line> {
 
 async fn auth0(vendors: &Vendors) -> Vec<Line> {
     let policy = &vendors.config.policy;
-    let names = crate::worker::names(policy);
-    let tenant = match vendors.auth0.tenant(&names).await {
-        Ok(tenant) => tenant,
-        Err(error) => return vec![Line::bad("Auth0: cannot be read", error.to_string())],
-    };
-    let mut lines = vec![Line::good("Auth0: the Management API can be read")];
-    lines.extend(names.roles.iter().filter(|name| !tenant.roles.contains_key(*name)).map(|name| {
-        Line::bad(format!("Auth0: there is no role {name}"), "create it, or correct its name in the policy")
+    let (names, reader) = (crate::worker::names(policy), &vendors.auth0);
+    let nobody = AccountId::read(NOBODY).expect("an id of ours is one");
+    let (users, apis, roles, organizations, found) = futures_util::join!(
+        reader.account(&nobody),
+        reader.longest_token_lifetime_seconds(),
+        reader.roles(&names.roles),
+        reader.organizations(&names.organizations),
+        reader.connection(),
+    );
+    let mut lines = vec![read("accounts", &users), read("the tenant's APIs", &apis)];
+    lines.extend(named("role", &names.roles, &roles));
+    lines.extend(named("organization", &names.organizations, &organizations));
+    match found {
+        Ok(found) => {
+            lines.extend(connection(vendors, &found, policy));
+            lines.extend(enabled(vendors, &organizations.unwrap_or_default(), &found).await);
+        }
+        Err(_) => lines.push(read("connections", &found)),
+    }
+    lines
+}
+
+/// Whether something of Auth0's can be read.
+fn read<T>(what: &str, tried: &Result<T, auth0::Error>) -> Line {
+    match tried {
+        Ok(_) => Line::good(format!("Auth0: {what} can be read")),
+        Err(error) => Line::bad(format!("Auth0: not so that {what} can be read"), error.to_string()),
+    }
+}
+
+/// What of a kind the policy names, and what of it is not there; nothing is missed that was not read.
+fn named<Id>(
+    kind: &str,
+    names: &BTreeSet<String>,
+    found: &Result<BTreeMap<String, Id>, auth0::Error>,
+) -> Vec<Line> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![read(&format!("{kind}s"), found)];
+    let Ok(found) = found else { return lines };
+    lines.extend(names.iter().filter(|name| !found.contains_key(*name)).map(|name| {
+        let fix = "create it, or correct its name in the policy";
+        Line::bad(format!("Auth0: there is no {kind} {name}"), fix)
     }));
-    lines.extend(names.organizations.iter().filter(|name| !tenant.organizations.contains_key(*name)).map(
-        |name| {
-            let fix = "create it, or correct its name in the policy";
-            Line::bad(format!("Auth0: there is no organization {name}"), fix)
-        },
-    ));
-    lines.extend(connection(vendors, &tenant.connection, policy));
-    lines.extend(enabled(vendors, &tenant).await);
     lines
 }
 
 /// Whoever is a member of an organization gets in only by a connection that is enabled there (Auth0, Enable Organization
 /// Connections).
-async fn enabled(vendors: &Vendors, tenant: &Tenant) -> Vec<Line> {
-    let (Some(name), Some(id)) = (&work(&vendors.config).auth0.connection, &tenant.connection) else {
+async fn enabled(
+    vendors: &Vendors,
+    organizations: &BTreeMap<String, OrganizationId>,
+    connection: &Option<String>,
+) -> Vec<Line> {
+    let (Some(name), Some(id)) = (&work(&vendors.config).auth0.connection, connection) else {
         return Vec::new();
     };
     let mut lines = Vec::new();
-    for (organization, organization_id) in &tenant.organizations {
+    for (organization, organization_id) in organizations {
         match vendors.auth0.enabled_connections(organization_id).await {
             Ok(enabled) if enabled.contains(id) => {}
             Ok(_) => {
@@ -190,8 +236,8 @@ async fn enabled(vendors: &Vendors, tenant: &Tenant) -> Vec<Line> {
             }
         }
     }
-    if lines.is_empty() && !tenant.organizations.is_empty() {
-        let count = tenant.organizations.len();
+    if lines.is_empty() && !organizations.is_empty() {
+        let count = organizations.len();
         lines
             .push(Line::good(format!("Auth0: {name} is enabled in all {count} organizations of the policy")));
     }

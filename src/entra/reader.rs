@@ -5,6 +5,7 @@ pub(super) mod groups;
 pub(super) mod profile;
 mod within;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -69,6 +70,15 @@ impl Reader {
             [ref one] => Ok(TenantId(one.id)),
             _ => Err(misfit(ORGANIZATION_GET, &answer, Unreadable::Shape)),
         }
+    }
+
+    /// The application permissions that our token carries; `None` when it cannot be looked into. To be shown only: the
+    /// identity platform promises nothing about the inside of Graph's tokens.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub async fn granted(&self) -> Result<Option<BTreeSet<String>>, Error> {
+        Ok(self.caller.shared.tokens.get().await?.words_of("roles"))
     }
 
     /// What Identity Protection says. Paced at one request per second and tenant; see [`Error::Paced`].

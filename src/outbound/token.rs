@@ -5,12 +5,16 @@
 //! dead token endpoint costs each of them one timeout, not a queue of them. The fetch goes on when its callers are
 //! dropped.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
 
 use crate::clock::{self, SharedClock, Timestamp};
 
@@ -38,6 +42,22 @@ pub struct Token {
     born_at: Timestamp,
     replace_at: Timestamp,
     dies_at: Timestamp,
+}
+
+impl Token {
+    /// The words that a claim of the token lists, in an array or separated by spaces. Nothing is verified: the token is our
+    /// own, and what it says is only shown. `None` when it cannot be looked into, which a vendor may decide any day.
+    pub fn words_of(&self, claim: &str) -> Option<BTreeSet<String>> {
+        let payload = self.secret.expose_secret().split('.').nth(1)?;
+        let claims: Map<String, Value> =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        match claims.get(claim) {
+            None => Some(BTreeSet::new()),
+            Some(Value::String(words)) => Some(words.split_whitespace().map(str::to_owned).collect()),
+            Some(Value::Array(words)) => words.iter().map(|word| word.as_str().map(str::to_owned)).collect(),
+            Some(_) => None,
+        }
+    }
 }
 
 type Fetch<E> = Box<dyn Fn() -> BoxFuture<'static, Result<Fresh, E>> + Send + Sync>;
@@ -155,5 +175,27 @@ fn token(fresh: Fresh, number: u64, now: Timestamp) -> Token {
 impl<E> std::fmt::Debug for Tokens<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Tokens")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str, claim: &str) -> Option<Vec<String>> {
+        let fresh = Fresh { secret: text.into(), lifetime: Duration::from_secs(60) };
+        token(fresh, 1, Timestamp::UNIX_EPOCH).words_of(claim).map(|words| words.into_iter().collect())
+    }
+
+    #[test]
+    fn a_token_lists_words_in_either_form_or_cannot_be_looked_into() {
+        let signed = |payload: &str| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
+        let two = Some(vec!["a:x".to_owned(), "b:y".to_owned()]);
+        assert_eq!(words(&signed(r#"{"scope":"b:y a:x"}"#), "scope"), two);
+        assert_eq!(words(&signed(r#"{"roles":["a:x","b:y"]}"#), "roles"), two);
+        assert_eq!(words(&signed("{}"), "scope"), Some(vec![]), "nothing was granted");
+        for opaque in ["", "opaque", "e30.!.c2ln", "e30.e30", &signed("[]"), &signed(r#"{"scope":7}"#)] {
+            assert!(words(opaque, "scope").is_none_or(|words| opaque == "e30.e30" && words.is_empty()));
+        }
     }
 }

@@ -30,12 +30,12 @@ pub(super) async fn lines(vendors: &Vendors) -> Vec<Line> {
     let mut lines = match graph {
         Ok(Some(granted)) => of_graph(&granted, &graph_needs(&vendors.config)),
         Ok(None) => vec![Line::good("Graph: the token does not say what it allows; only the calls can tell")],
-        Err(error) => vec![Line::bad("Graph: there is no token", error.to_string())],
+        Err(error) => vec![Line::bad("Graph: no token is given", error.to_string())],
     };
     lines.extend(match auth0 {
         Ok(Some(granted)) => of_auth0(&granted, &vendors.config),
         Ok(None) => vec![Line::good("Auth0: the token does not say what it allows; only the calls can tell")],
-        Err(error) => vec![Line::bad("Auth0: there is no token", error.to_string())],
+        Err(error) => vec![Line::bad("Auth0: no token is given", error.to_string())],
     });
     lines
 }
@@ -64,7 +64,8 @@ fn of_graph(granted: &BTreeSet<String>, needs: &Needs) -> Vec<Line> {
     if lines.is_empty() {
         lines.push(Line::good(format!("Graph: the token has the {} permissions needed", needs.len())));
     }
-    let adds = |has: &&str| !needs.contains_key(has) && !WELCOME.contains(has) && !is_part_of_a_need(has, needs);
+    let adds =
+        |has: &&str| !needs.contains_key(has) && !WELCOME.contains(has) && !is_part_of_a_need(has, needs);
     lines.extend(excess("Graph", "app registration", granted.iter().map(String::as_str).filter(adds)));
     lines
 }
@@ -83,21 +84,21 @@ fn wider(permission: &str) -> &'static [&'static str] {
 }
 
 fn of_auth0(granted: &BTreeSet<String>, config: &Config) -> Vec<Line> {
-    let (policy, settings) = (&config.policy, &work(config).auth0);
+    let (policy, settings, mode) = (&config.policy, &work(config).auth0, work(config).worker.mode);
     let (reads, writes) = (reads(policy, settings), writes(policy));
     let missing = |needs: &Needs| -> Vec<(&'static str, &'static str)> {
         needs.iter().filter(|(need, _)| !granted.contains(**need)).map(|(need, why)| (*need, *why)).collect()
     };
     let mut now = missing(&reads);
     let later = missing(&writes);
-    if policy.mode == Mode::Enforce {
+    if mode == Mode::Enforce {
         now.extend(&later);
     }
     let mut lines: Vec<Line> = now.iter().map(|(need, without)| lacks(need, without)).collect();
     if lines.is_empty() {
         lines.push(Line::good("Auth0: the token has the scopes that policy and mode need"));
     }
-    if policy.mode == Mode::Observe && !later.is_empty() {
+    if mode == Mode::Observe && !later.is_empty() {
         let words: Vec<&str> = later.iter().map(|(need, _)| *need).collect();
         let what = format!("Auth0: LOCKSTEP_MODE=enforce will also need {}", words.join(", "));
         lines.push(Line::advice(what, "grant them before Lockstep is to act"));
@@ -118,7 +119,8 @@ fn lacks(need: &str, without: &str) -> Line {
 fn excess<'a>(vendor: &str, whose: &str, more: impl Iterator<Item = &'a str>) -> Option<Line> {
     let more: Vec<&str> = more.collect();
     let what = format!("{vendor}: the token allows more than this policy needs: {}", more.join(", "));
-    (!more.is_empty()).then(|| Line::advice(what, format!("take it from the {whose}, if nothing else uses it")))
+    (!more.is_empty())
+        .then(|| Line::advice(what, format!("take it from the {whose}, if nothing else uses it")))
 }
 
 /// What is read whatever the mode.

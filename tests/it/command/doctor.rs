@@ -8,6 +8,41 @@ use super::program::{Place, Ran};
 
 const NOBODY: &str = "00000000-0000-0000-0000-0000000000e1";
 
+/// What the policy of [`Clinic::in_order`] needs in enforce mode, and no more.
+const SCOPES: [&str; 22] = [
+    "read:users",
+    "update:users",
+    "update:users_app_metadata",
+    "read:sessions",
+    "delete:sessions",
+    "read:refresh_tokens",
+    "delete:refresh_tokens",
+    "read:grants",
+    "delete:grants",
+    "read:device_credentials",
+    "delete:device_credentials",
+    "read:resource_servers",
+    "read:connections",
+    "read:roles",
+    "read:role_members",
+    "create:role_members",
+    "delete:role_members",
+    "read:organizations",
+    "read:organization_connections",
+    "read:organization_member_roles",
+    "create:organization_members",
+    "delete:organization_members",
+];
+
+/// A tenant whose permissions are what [`Clinic::in_order`] needs.
+fn exact() -> Setup {
+    let mut setup = Setup::unlimited();
+    let graph = ["User.Read.All", "GroupMember.Read.All", "IdentityRiskyUser.Read.All"];
+    setup.graph_permissions = graph.map(str::to_owned).into();
+    setup.auth0_scopes = SCOPES.map(str::to_owned).into();
+    setup
+}
+
 /// A twin, and where a program runs that is wired to it.
 struct Clinic {
     twin: Twin,
@@ -66,7 +101,7 @@ fn fix_of(ran: &Ran, what: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_in_order_is_told_so_and_exits_0() {
-    let clinic = Clinic::open(Setup::unlimited()).await;
+    let clinic = Clinic::open(exact()).await;
     clinic.in_order();
     let ran = clinic.ask();
     assert_eq!(ran.code, 0, "{ran:#?}");
@@ -77,7 +112,12 @@ async fn a_deployment_in_order_is_told_so_and_exits_0() {
         "groups can be read",
         "risk can be read",
         "all 1 groups of the policy exist",
-        "the Management API can be read",
+        "Graph: the token has the 3 permissions needed",
+        "Auth0: the token has the scopes that policy and mode need",
+        "accounts can be read",
+        "the tenant's APIs can be read",
+        "roles can be read",
+        "organizations can be read",
         &format!("the connection {} exists", clinic.twin.setup().auth0_connection),
         "is enabled in all 1 organizations",
         "Graph does not notify",
@@ -129,11 +169,60 @@ async fn a_missing_permission_is_named_by_what_cannot_be_read_without_it() {
     assert!(fix.contains("read:organization_connections"), "{fix}");
     assert!(ran.out.contains("ok     Graph: users can be read"), "{}", ran.out);
 
-    let mut setup = Setup::unlimited();
-    setup.auth0_scopes.retain(|scope| scope != "read:roles");
+    assert!(fix_of(&ran, "Graph: the token lacks GroupMember.Read.All").contains("memberships in groups"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_auth0s_lists_is_tried_by_itself() {
+    let mut setup = exact();
+    setup.auth0_scopes.retain(|scope| scope != "read:roles" && scope != "read:connections");
     let clinic = Clinic::open(setup).await;
     clinic.in_order();
-    assert!(fix_of(&clinic.ask(), "Auth0: cannot be read").contains("read:roles"));
+    let ran = clinic.ask();
+    assert!(fix_of(&ran, "Auth0: not so that roles can be read").contains("read:roles"));
+    assert!(fix_of(&ran, "Auth0: not so that connections can be read").contains("read:connections"));
+    for told in ["accounts can be read", "the tenant's APIs can be read", "organizations can be read"] {
+        assert!(ran.out.contains(&format!("ok     Auth0: {told}")), "{told}: {}", ran.out);
+    }
+    assert!(!ran.out.contains("there is no role"), "nothing is missed that was not read: {}", ran.out);
+}
+
+/// The line after the one that says `what` and that nothing fails by.
+fn advice_of<'a>(ran: &'a Ran, what: &str) -> (&'a str, &'a str) {
+    let mut lines = ran.out.lines();
+    let line = lines.find(|line| line.starts_with("note   ") && line.contains(what));
+    let line = line.unwrap_or_else(|| panic!("no advice says {what:?}:\n{}", ran.out));
+    (line, lines.next().expect("a fix follows"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_tokens_lack_and_have_too_much_depends_on_policy_and_mode() {
+    let mut setup = exact();
+    setup.auth0_scopes.retain(|scope| scope != "delete:grants");
+    setup.auth0_scopes.push("update:clients".to_owned());
+    setup.graph_permissions.push("Mail.Read".to_owned());
+    let mut clinic = Clinic::open(setup).await;
+    clinic.in_order();
+    let ran = clinic.ask();
+    assert_eq!(ran.code, 0, "observe mode takes no grants, and too much is no failure: {ran:#?}");
+    advice_of(&ran, "LOCKSTEP_MODE=enforce will also need delete:grants");
+    let (line, fix) = advice_of(&ran, "Auth0: the token allows more than this policy needs");
+    assert!(
+        line.ends_with(": update:clients") && fix.contains("take it from the application"),
+        "{line} {fix}"
+    );
+    assert!(advice_of(&ran, "Graph: the token allows more").0.ends_with(": Mail.Read"));
+
+    clinic.place.set("LOCKSTEP_MODE", "enforce");
+    let fix = fix_of(&clinic.ask(), "Auth0: the token lacks delete:grants");
+    assert!(fix.contains("grant it to the application"), "{fix}");
+
+    clinic.place.write("lockstep.toml", "[leavers]\ndelete = \"after-grace\"\n");
+    let ran = clinic.ask();
+    fix_of(&ran, "Auth0: the token lacks delete:users");
+    let (line, _) = advice_of(&ran, "Auth0: the token allows more than this policy needs");
+    assert!(line.contains("create:role_members") && line.contains("read:organizations"), "{line}");
+    assert!(advice_of(&ran, "Graph: the token allows more").0.contains("GroupMember.Read.All"));
 }
 
 /// A managed identity's token is for the tenant of its machine, whatever ENTRA_TENANT_ID says.

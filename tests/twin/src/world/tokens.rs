@@ -3,6 +3,9 @@
 use super::World;
 use crate::faults::Vendor;
 use crate::setup::Setup;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -94,7 +97,7 @@ impl World {
         }
         let grants = self.tokens.grants(vendor);
         let (lifetime, granted) = (grants.lifetime, grants.current.clone());
-        let token = format!("eyJ0d2luIjoidG9rZW4ifQ.{}.{}", super::word(48), super::word(24));
+        let token = signed(vendor, &granted);
         let kept = Token { vendor, expires: now + lifetime, granted: granted.clone() };
         self.tokens.tokens.insert(token.clone(), kept);
         (token, lifetime.as_secs(), granted)
@@ -134,4 +137,19 @@ impl World {
     fn change_granted(&mut self, vendor: Vendor, change: impl FnOnce(&mut BTreeSet<String>) -> bool) {
         change(Arc::make_mut(&mut self.tokens.grants(vendor).current));
     }
+}
+
+/// Both vendors issue JWTs with what the application may do inside: Graph in `roles` (Microsoft identity platform, Access
+/// token claims reference), Auth0 in `scope` (Auth0, Management API Access Tokens). Nobody checks the signature.
+fn signed(vendor: Vendor, granted: &BTreeSet<String>) -> String {
+    let id = super::word(24);
+    let claims = match vendor {
+        Vendor::Auth0 => {
+            let words: Vec<&str> = granted.iter().map(String::as_str).collect();
+            json!({ "jti": id, "scope": words.join(" "), "gty": "client-credentials" })
+        }
+        _ => json!({ "uti": id, "roles": granted, "idtyp": "app" }),
+    };
+    let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    format!("{}.{}.{}", part(json!({ "alg": "RS256", "typ": "JWT" })), part(claims), super::word(24))
 }
