@@ -181,6 +181,9 @@ fn start_worker(
         metrics: common.metrics.clone(),
     };
     tasks.spawn(reload.run(common.shutdown.clone()));
+    if let Some(file) = work.entra.credential.certificate() {
+        tasks.spawn(entra::expiry::watch(file.to_owned(), out.clone(), common.shutdown.clone()));
+    }
     let deps = worker::Deps {
         queue: common.queue.clone(),
         store: common.store.clone(),

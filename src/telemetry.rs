@@ -58,6 +58,11 @@ struct ResourceLabel {
     resource: Words,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NameLabel {
+    name: Words,
+}
+
 /// A step of a containment whose time is measured, each from the step before it; `Total` from signal to verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
@@ -90,6 +95,7 @@ pub struct Metrics {
     vendor_requests: Family<RequestLabels, Counter>,
     vendor_budget_remaining: Family<BudgetLabels, FloatGauge>,
     subscription_expiry_seconds: Family<ResourceLabel, Gauge>,
+    credential_expiry_seconds: Family<NameLabel, Gauge>,
     unverified_containments: Gauge,
     brake_held: Gauge,
     policy_refused: Gauge,
@@ -109,6 +115,7 @@ impl Metrics {
             vendor_requests: Family::default(),
             vendor_budget_remaining: Family::default(),
             subscription_expiry_seconds: Family::default(),
+            credential_expiry_seconds: Family::default(),
             unverified_containments: Gauge::default(),
             brake_held: Gauge::default(),
             policy_refused: Gauge::default(),
@@ -140,6 +147,11 @@ impl Metrics {
             "subscription_expiry_seconds",
             "Time until a Graph subscription expires",
             m.subscription_expiry_seconds.clone(),
+        );
+        registry.register(
+            "credential_expiry_seconds",
+            "Time until a credential of ours expires, negative when it has",
+            m.credential_expiry_seconds.clone(),
         );
         registry.register(
             "unverified_containments",
@@ -200,6 +212,11 @@ impl Metrics {
     pub fn subscription_expiry(&self, resource: &'static str, left: std::time::Duration) {
         let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
         self.subscription_expiry_seconds.get_or_create(&ResourceLabel { resource }).set(seconds);
+    }
+
+    /// `name` is our own word for the credential; `left_seconds` is negative when it has expired.
+    pub fn credential_expiry(&self, name: &'static str, left_seconds: i64) {
+        self.credential_expiry_seconds.get_or_create(&NameLabel { name }).set(left_seconds);
     }
 
     pub fn unverified_containments(&self, count: u64) {

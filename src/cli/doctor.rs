@@ -1,5 +1,6 @@
 //! `doctor`: what only the vendors know, each with its fix. Reads only.
 
+mod credentials;
 mod permissions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,7 @@ impl Doctor {
         let vendors = Vendors::of_environment()?;
         let mut lines = vec![tenant(&vendors).await];
         lines.extend(permissions::lines(&vendors).await);
+        lines.extend(credentials::lines(&vendors).await);
         lines.extend(graph(&vendors).await);
         lines.extend(groups(&vendors).await);
         lines.extend(auth0(&vendors).await);

@@ -1,6 +1,6 @@
 //! How Lockstep proves to Entra who it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
@@ -47,6 +47,16 @@ pub enum IdentityHost {
 pub const IMDS_URL: &str = "http://169.254.169.254";
 
 impl Credential {
+    /// The file of a certificate.
+    pub fn certificate(&self) -> Option<&Path> {
+        match self {
+            Credential::Certificate { file, .. } => Some(file),
+            Credential::Secret { .. } | Credential::Federated { .. } | Credential::ManagedIdentity { .. } => {
+                None
+            }
+        }
+    }
+
     /// The application's client id; a system-assigned identity's is not known here.
     pub fn client_id(&self) -> Option<&str> {
         match self {

@@ -1,5 +1,6 @@
 //! What Lockstep asks Graph about one person; groups, whole directories and changes are in the files below this one.
 
+pub(super) mod applications;
 pub(super) mod delta;
 pub(super) mod groups;
 pub(super) mod profile;

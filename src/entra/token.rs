@@ -1,7 +1,7 @@
 //! Access tokens for Graph, by whichever credential there is. How long they are kept is [`crate::outbound::token`]'s.
 
 mod endpoint;
-mod file;
+pub(super) mod file;
 pub(super) mod key;
 mod machine;
 mod refusal;

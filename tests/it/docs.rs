@@ -151,6 +151,7 @@ fn metrics() -> BTreeSet<String> {
     metrics.containment(Hop::Total, Duration::ZERO);
     metrics.event("risk", "risk_reported", "accepted");
     metrics.subscription_expiry("users", Duration::ZERO);
+    metrics.credential_expiry("entra_client_certificate", 0);
     metrics.queue("contain", 0, 0.0);
     metrics.dead_letters("contain", 0);
     metrics.vendor_request("auth0", "user.patch", Some(200));

@@ -12,7 +12,7 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 const READ_MOST: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(in crate::entra) enum Unread {
     Failed,
     Hangs,
     TooLarge,
@@ -20,7 +20,7 @@ pub(super) enum Unread {
 }
 
 impl Unread {
-    pub(super) fn meaning(self) -> &'static str {
+    pub(in crate::entra) fn meaning(self) -> &'static str {
         match self {
             Unread::Failed => "the file does not exist, cannot be read, or is no text",
             Unread::Hangs => "reading the file takes too long",
@@ -30,7 +30,7 @@ impl Unread {
     }
 }
 
-pub(super) async fn read(path: &Path) -> Result<SecretString, Unread> {
+pub(in crate::entra) async fn read(path: &Path) -> Result<SecretString, Unread> {
     let text = tokio::time::timeout(READ_MOST, text(path)).await.map_err(|_| Unread::Hangs)??;
     if text.trim().is_empty() { Err(Unread::Empty) } else { Ok(text.into()) }
 }

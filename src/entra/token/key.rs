@@ -47,6 +47,20 @@ pub fn check_certificate(pem: &str) -> Result<(), NoKey> {
     key.assertion("check", "check", Timestamp::UNIX_EPOCH).map(drop)
 }
 
+/// When the certificate of `pem` ends.
+///
+/// # Errors
+/// When there is none.
+pub(in crate::entra) fn certificate_expires(pem: &str) -> Result<Timestamp, NoKey> {
+    let der = first_certificate(pem)?;
+    let (_, read) = x509_parser::parse_x509_certificate(&der).map_err(|_| NoKey::NoCertificate)?;
+    Timestamp::from_second(read.validity().not_after.timestamp()).map_err(|_| NoKey::NoCertificate)
+}
+
+fn first_certificate(pem: &str) -> Result<CertificateDer<'static>, NoKey> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| NoKey::NoCertificate)
+}
+
 /// A private key and the thumbprint by which Entra finds its certificate.
 pub(super) struct SigningKey {
     key: EncodingKey,
@@ -74,7 +88,7 @@ impl SigningKey {
             None if block(pem, "EC PRIVATE KEY").is_some() => return Err(NoKey::NotRsa),
             None => return Err(NoKey::NoPrivateKey),
         };
-        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| NoKey::NoCertificate)?;
+        let certificate = first_certificate(pem)?;
         let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(certificate.as_ref()));
         Ok(SigningKey { key, thumbprint })
     }

@@ -1,10 +1,14 @@
 //! `doctor` against the twin: each thing that is wrong is told with its fix, and nothing is written.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lockstep::clock::{Clock, SystemClock};
 use lockstep_twin::setup::{Login, environment_with};
 use lockstep_twin::{Setup, Twin, Vendor};
 use serde_json::Value;
 
 use super::program::{Place, Ran};
+use super::service::Served;
 
 const NOBODY: &str = "00000000-0000-0000-0000-0000000000e1";
 
@@ -108,6 +112,7 @@ async fn a_deployment_in_order_is_told_so_and_exits_0() {
     assert!(ran.out.lines().all(|line| line.starts_with("ok     ")), "{}", ran.out);
     for told in [
         &*format!("this is the tenant {}", clinic.twin.setup().tenant_id),
+        "when ENTRA_CLIENT_SECRET expires cannot be told without Application.Read.All",
         "users can be read",
         "groups can be read",
         "risk can be read",
@@ -223,6 +228,88 @@ async fn what_the_tokens_lack_and_have_too_much_depends_on_policy_and_mode() {
     let (line, _) = advice_of(&ran, "Auth0: the token allows more than this policy needs");
     assert!(line.contains("create:role_members") && line.contains("read:organizations"), "{line}");
     assert!(advice_of(&ran, "Graph: the token allows more").0.contains("GroupMember.Read.All"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_secret_that_ends_soon_is_told_to_whoever_may_know() {
+    let days = |days: u64| SystemClock.now() + std::time::Duration::from_secs(days * 86_400 + 3600);
+    let mut setup = exact();
+    setup.graph_permissions.push("Application.Read.All".to_owned());
+    setup.entra_client_secret_ends = days(100);
+    let clinic = Clinic::open(setup.clone()).await;
+    clinic.in_order();
+    let ran = clinic.ask();
+    assert!(ran.out.contains("ok     Entra: ENTRA_CLIENT_SECRET is good for 100 more days"), "{}", ran.out);
+    assert_eq!(ran.code, 0, "what is used for this alone is no excess: {}", ran.out);
+    assert!(!ran.out.contains("more than this policy needs"), "{}", ran.out);
+
+    setup.entra_client_secret_ends = days(29);
+    let clinic = Clinic::open(setup).await;
+    clinic.in_order();
+    let fix = fix_of(&clinic.ask(), "ENTRA_CLIENT_SECRET expires in 29 days");
+    assert!(fix.contains("make a second one"), "{fix}");
+}
+
+/// The twin's certificate with another end; nobody checks its signature.
+fn certificate_until(twin: &Twin, end: jiff::Timestamp) -> String {
+    let pem = twin.entra_certificate_pem();
+    let (key, rest) = pem.split_once("-----BEGIN CERTIFICATE-----").unwrap();
+    let base64: String = rest.split("-----END").next().unwrap().split_whitespace().collect();
+    let mut der = STANDARD.decode(base64).unwrap();
+    // The second of two GeneralizedTimes is not before 2050 (RFC 5280, 4.1.2.5).
+    let at = der.windows(15).position(|time| time.starts_with(b"2126") && time.ends_with(b"Z")).unwrap();
+    der[at..at + 15].copy_from_slice(end.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes());
+    format!("{key}-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ends_soon_is_told_by_doctor_and_by_the_service() {
+    let mut clinic = Clinic::open(exact()).await;
+    let setup = clinic.twin.setup().clone();
+    for (days, told) in [(400, "is good for 400 more days"), (29, "expires in 29 days"), (-1, "has expired")]
+    {
+        let end = SystemClock.now() + jiff::SignedDuration::from_secs(days * 86_400 + 3600);
+        let pem = certificate_until(&clinic.twin, end);
+        clinic.twin = Twin::start(Setup { entra_certificates: vec![pem.clone()], ..setup.clone() }).await;
+        clinic.place = Place::new();
+        clinic.place.write("client.pem", &pem);
+        let file = clinic.place.path("client.pem").display().to_string();
+        for (name, value) in clinic.twin.env().into_iter().filter(|(name, _)| name != "ENTRA_CLIENT_SECRET") {
+            clinic.place.set(&name, &value);
+        }
+        clinic.place.set("ENTRA_CLIENT_CERTIFICATE_FILE", &file);
+        clinic.in_order();
+        let told = format!("the certificate of ENTRA_CLIENT_CERTIFICATE_FILE {told}");
+        let ran = clinic.ask();
+        match days {
+            30.. => assert!(ran.out.contains(&format!("ok     Entra: {told}")), "{}", ran.out),
+            _ => assert!(fix_of(&ran, &told).contains("add its public half"), "{}", ran.out),
+        }
+        warned(&mut clinic.place, &told, days);
+    }
+}
+
+/// The service says so at its start, unless there is time; and its metric counts down.
+fn warned(place: &mut Place, told: &str, days: i64) {
+    place.set("LOCKSTEP_LISTEN", "127.0.0.1:0").set("LOCKSTEP_ADMIN_LISTEN", "127.0.0.1:0");
+    let until = if days < 30 { told } else { "ready" };
+    let mut served = Served::start(place, until);
+    if !served.said.concat().contains("ready") {
+        served.hear("ready");
+    }
+    assert_eq!(
+        served.said.concat().contains("ENTRA_CLIENT_CERTIFICATE_FILE"),
+        days < 30,
+        "{:?}",
+        served.said
+    );
+    let name = "lockstep_credential_expiry_seconds{name=\"entra_client_certificate\"} ";
+    let scrapes = std::iter::repeat_with(|| served.get("admin=", "/metrics")).take(1000);
+    let left = scrapes.filter_map(|scrape| {
+        Some(scrape.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned())
+    });
+    let left: i64 = left.into_iter().next().expect("the metric is not there").parse().unwrap();
+    assert_eq!(left.div_euclid(86_400), days);
 }
 
 /// A managed identity's token is for the tenant of its machine, whatever ENTRA_TENANT_ID says.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use super::program::{Place, SECRET};
@@ -12,38 +12,52 @@ use super::program::{Place, SECRET};
 const PROMPT: Duration = Duration::from_secs(4);
 
 /// A running `serve`, ended by SIGTERM at the latest when dropped.
-struct Served {
+pub struct Served {
     child: Child,
-    said: Vec<String>,
+    stderr: BufReader<ChildStderr>,
+    pub said: Vec<String>,
 }
 
 impl Served {
     /// Starts it and reads what it says up to the line that holds `until`.
-    fn start(place: &Place, until: &str) -> Served {
+    pub fn start(place: &Place, until: &str) -> Served {
         Served::start_with(place.command(&["serve"]), until)
     }
 
     fn start_with(mut command: Command, until: &str) -> Served {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = Vec::new();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        loop {
-            let mut line = String::new();
-            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "ended after {said:#?}");
-            said.push(line.clone());
-            if line.contains(until) {
-                break;
-            }
-        }
-        child.stderr = Some(stderr.into_inner());
-        Served { child, said }
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut served = Served { child, stderr, said: Vec::new() };
+        served.hear(until);
+        served
     }
 
-    /// What was said after `name` in the last line.
+    /// Reads on up to a line that holds `until`.
+    pub fn hear(&mut self, until: &str) {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "ended after {:#?}", self.said);
+            self.said.push(line);
+            if self.said.last().is_some_and(|line| line.contains(until)) {
+                return;
+            }
+        }
+    }
+
+    /// What was said after `name`.
     fn address(&self, name: &str) -> String {
-        let line = self.said.last().unwrap();
-        let (_, rest) = line.split_once(name).unwrap_or_else(|| panic!("{line}"));
-        rest.split_whitespace().next().unwrap().to_owned()
+        let rest = self.said.iter().rev().find_map(|line| Some(line.split_once(name)?.1));
+        rest.unwrap_or_else(|| panic!("{:#?}", self.said)).split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// The answer of the listener that was said after `name`, head and body.
+    pub fn get(&self, name: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address(name)).unwrap();
+        stream.set_read_timeout(Some(PROMPT)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     fn terminate(&self) {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Auth0 subscription plans, as far as they decide which endpoints answer (Auth0, Manage User Sessions with the
 /// Management API: the session and refresh-token endpoints need Enterprise).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +121,8 @@ pub struct Setup {
     pub tenant_domain: String,
     pub entra_client_id: String,
     pub entra_client_secret: String,
+    /// When Entra says that it ends; it is accepted all the same.
+    pub entra_client_secret_ends: Timestamp,
     /// Certificates registered for the application, in PEM; keys beside them are skipped.
     pub entra_certificates: Vec<String>,
     /// Platforms that the application trusts.
@@ -196,6 +200,7 @@ impl Default for Setup {
             tenant_domain: "contoso.onmicrosoft.com".into(),
             entra_client_id: "c2f61d0b-8a34-4be9-a7f5-1d0c93e6b472".into(),
             entra_client_secret: "twin~entra~secret~0000000000000000000000".into(),
+            entra_client_secret_ends: Timestamp::now() + Duration::from_secs(180 * 86_400),
             entra_certificates: vec![crate::certificate::checked_in().to_owned()],
             federated_credentials: vec![FederatedCredential::service_account("lockstep", "lockstep")],
             identity_header: "twin-identity-header-7a3e09d4".into(),

@@ -4,6 +4,7 @@
 //! the directory's ResourceUnits with a fractional `Retry-After`, and one request per second and tenant on Identity
 //! Protection without one (Microsoft Graph, Throttling limits).
 
+mod applications;
 mod batch;
 mod deleted;
 mod delta;
@@ -31,6 +32,8 @@ use units::resource_units;
 const READ_USERS: &[&str] = &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All"];
 const READ_RISK: &[&str] = &["IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"];
 const REVOKE: &[&str] = &["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"];
+const READ_APPLICATIONS: &[&str] =
+    &["Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All"];
 const READ_ORGANIZATION: &[&str] = &["User.Read.All", "Organization.Read.All", "Directory.Read.All"];
 
 /// Which of the two is decided by the resource, later.
@@ -85,6 +88,13 @@ pub(crate) const ROUTES: &[Route] = &[
         query: &[],
         needs: SUBSCRIBE,
         subscriptions::reauthorize
+    ),
+    route!(
+        "GET",
+        "/v1.0/applications",
+        query: &["$filter", "$select"],
+        needs: READ_APPLICATIONS,
+        applications::list
     ),
     route!("GET", "/v1.0/organization", query: &["$select"], needs: READ_ORGANIZATION, organization::list),
     route!("GET", "/v1.0/users/{id}/memberOf", query: LIST, needs: READ_USERS, memberships::direct_of_user),

@@ -153,7 +153,7 @@ async fn ids_are_echoed_and_sessions_revoked() {
     let got = c.send(request.header("client-request-id", "e70c5c1b-8b47-68c0-3171-3d22f5e0bd54")).await;
     assert_eq!(got.header("client-request-id"), Some("e70c5c1b-8b47-68c0-3171-3d22f5e0bd54"));
     assert!(got.header("request-id").is_some());
-    let unknown = c.graph("GET", "/applications").await;
+    let unknown = c.graph("GET", "/servicePrincipals").await;
     assert_eq!(unknown.status, 400);
     assert_eq!(c.twin.journal().complaints().len(), 1);
 }

@@ -238,6 +238,7 @@ async fn graph_answers_satisfy_the_description() {
     let gone = c.twin.world().hire(Hire::named("Alex Wilber"));
     c.twin.world().soft_delete(gone);
     c.twin.world().raise_risk(person, "high", "leakedCredentials");
+    let ours = format!("appId%20eq%20%27{}%27", c.twin.setup().entra_client_id);
     let all = [
         ("GET", "/users/{id}", format!("/users/{person}")),
         (
@@ -257,6 +258,11 @@ async fn graph_answers_satisfy_the_description() {
             "/directory/deletedItems/microsoft.graph.user".into(),
         ),
         ("GET", "/organization", "/organization".into()),
+        (
+            "GET",
+            "/applications",
+            format!("/applications?$filter={ours}&$select=id,appId,passwordCredentials"),
+        ),
     ];
     for (method, template, path) in all {
         description.check(method, template, &c.graph(method, &path).await);
