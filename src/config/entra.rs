@@ -1,5 +1,7 @@
 //! Settings for Entra: which cloud, and how we prove who we are.
 
+mod platform;
+
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,8 @@ use super::reader::{Reader, Wrong, secret};
 use super::variables::{self, Variable};
 use crate::entra::{Cloud, Credential, IMDS_URL, Identity, IdentityHost};
 use crate::event::TenantId;
+
+pub use platform::or_the_platforms;
 
 /// A third of what Graph gives an application in the smallest class of tenants: 3,500 ResourceUnits in ten seconds under
 /// fifty users, 5,000 up to five hundred, 8,000 beyond (Microsoft Graph, Throttling limits: identity and access). The
@@ -30,18 +34,22 @@ pub struct Places {
 /// `ENTRA_CLOUD` names both; an address that is set wins.
 pub fn places(reader: &mut Reader<'_>) -> Places {
     let words = Cloud::ALL.map(|cloud| (cloud.word(), cloud));
-    let cloud = reader.parsed(variables::ENTRA_CLOUD, |text| word(text, &words)).unwrap_or(Cloud::Global);
+    let told = reader.parsed(variables::ENTRA_CLOUD, |text| word(text, &words));
+    let authority = platform::authority(reader);
+    let cloud = told.or(authority.cloud).unwrap_or(Cloud::Global);
+    let default_login = authority.login.as_ref().map_or(cloud.login_url(), Url::as_str);
     let mut place = |variable: Variable, default: &str| match reader.is_set(variable) {
         true => reader.parsed(variable, address::base),
         false => address::base(default).ok(),
     };
-    let login = place(variables::ENTRA_LOGIN_URL, cloud.login_url());
+    let login = place(variables::ENTRA_LOGIN_URL, default_login);
     let graph = place(variables::ENTRA_GRAPH_URL, cloud.graph_url());
     if let (Some(login), Some(graph)) = (&login, &graph) {
         refuse_two_clouds(reader, login, graph);
     }
     let of_graph = graph.as_ref().and_then(Cloud::of_graph);
-    let cloud = of_graph.or_else(|| login.as_ref().and_then(Cloud::of_login)).unwrap_or(cloud);
+    let of_login = || Cloud::at_login(login.as_ref()?).first().copied();
+    let cloud = of_graph.or_else(of_login).unwrap_or(cloud);
     Places { cloud, login, graph }
 }
 
@@ -125,7 +133,8 @@ fn credential(reader: &mut Reader<'_>) -> Option<Credential> {
 }
 
 fn client_id(reader: &mut Reader<'_>) -> Option<String> {
-    reader.needed(variables::ENTRA_CLIENT_ID, "to sign in to Graph", |text| {
+    let variable = or_the_platforms(reader, variables::ENTRA_CLIENT_ID, variables::AZURE_CLIENT_ID);
+    reader.needed(variable, "to sign in to Graph", |text| {
         uuid::Uuid::try_parse(text)
             .map(|id| id.hyphenated().to_string())
             .map_err(|_| Wrong::new("this is no application (client) id").help("it is a GUID"))

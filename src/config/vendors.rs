@@ -21,7 +21,8 @@ const CONCURRENCY: usize = 32;
 const ATTEMPTS_MAX: u32 = 8;
 
 pub fn tenant(reader: &mut Reader<'_>) -> Option<TenantId> {
-    reader.needed(variables::ENTRA_TENANT_ID, "to know whose people these are", |text| {
+    let variable = entra::or_the_platforms(reader, variables::ENTRA_TENANT_ID, variables::AZURE_TENANT_ID);
+    reader.needed(variable, "to know whose people these are", |text| {
         uuid::Uuid::try_parse(text).map(TenantId).map_err(|_| {
             Wrong::new("this is no tenant id")
                 .help("it is the GUID on the overview page of Entra, not a domain")

@@ -66,10 +66,10 @@ impl Cloud {
         Cloud::ALL.into_iter().find(|cloud| host(cloud.graph_url()) == url.host_str())
     }
 
-    /// The cloud that signs in at `login`; for the US government's shared login its larger one. `None` for an address that
-    /// we do not know.
-    pub fn of_login(login: &reqwest::Url) -> Option<Cloud> {
-        Cloud::ALL.into_iter().find(|cloud| cloud.signs_in_at(login) == Some(true))
+    /// The clouds that sign in at `login`: two for the US government's shared login, none for an address that we do not
+    /// know.
+    pub fn at_login(login: &reqwest::Url) -> Vec<Cloud> {
+        Cloud::ALL.into_iter().filter(|cloud| cloud.signs_in_at(login) == Some(true)).collect()
     }
 
     /// What Entra calls itself in a tenant's tokens of version 1 and 2; `login` is where we sign in. The US government's
@@ -132,8 +132,9 @@ mod tests {
         assert_eq!(Cloud::Global.signs_in_at(&url("https://login.partner.microsoftonline.cn/")), Some(false));
         assert_eq!(Cloud::Global.signs_in_at(&url("http://127.0.0.1:18081")), None);
         assert_eq!(Cloud::of_graph(&url("http://127.0.0.1:18081")), None);
-        assert_eq!(Cloud::of_login(&url("http://127.0.0.1:18081")), None);
-        assert_eq!(Cloud::of_login(&url("https://login.partner.microsoftonline.cn/")), Some(Cloud::China));
+        assert_eq!(Cloud::at_login(&url("http://127.0.0.1:18081")), []);
+        assert_eq!(Cloud::at_login(&url("https://login.partner.microsoftonline.cn/")), [Cloud::China]);
+        assert_eq!(Cloud::at_login(&url(Cloud::UsGov.login_url())), [Cloud::UsGov, Cloud::UsGovDod]);
     }
 
     #[test]

@@ -312,6 +312,32 @@ fn warned(place: &mut Place, told: &str, days: i64) {
     assert_eq!(left.div_euclid(86_400), days);
 }
 
+/// Azure Workload Identity names its own variables; only where Graph is has to be told here, because the twin is no cloud.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_platform_sets_beside_its_token_is_enough_to_sign_in() {
+    let mut clinic = Clinic::open(exact()).await;
+    let (setup, login) = (clinic.twin.setup().clone(), format!("{}/", clinic.twin.urls().login_url));
+    let ours = ["ENTRA_TENANT_ID", "ENTRA_CLIENT_ID", "ENTRA_CLIENT_SECRET", "ENTRA_LOGIN_URL"];
+    clinic.place = Place::new();
+    for (name, value) in clinic.twin.env().into_iter().filter(|(name, _)| !ours.contains(&name.as_str())) {
+        clinic.place.set(&name, &value);
+    }
+    clinic.place.write("token", &clinic.twin.federated_token());
+    let file = clinic.place.path("token").display().to_string();
+    let set = [
+        ("AZURE_FEDERATED_TOKEN_FILE", &file),
+        ("AZURE_TENANT_ID", &setup.tenant_id),
+        ("AZURE_CLIENT_ID", &setup.entra_client_id),
+        ("AZURE_AUTHORITY_HOST", &login),
+    ];
+    for (name, value) in set {
+        clinic.place.set(name, value);
+    }
+    clinic.in_order();
+    let ran = clinic.ask();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+}
+
 /// A managed identity's token is for the tenant of its machine, whatever ENTRA_TENANT_ID says.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identity_of_another_tenant_is_found_out() {
