@@ -56,7 +56,8 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Identifies one event from webhook to verification: the correlation id of every log line and audit record.
+/// Identifies one event. What a look asks of another has an id of its own, and the first one's as its cause:
+/// [`Event::correlation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(pub Uuid);
@@ -340,9 +341,28 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal_at: Option<Timestamp>,
     pub received_at: Timestamp,
+    /// The event that came from outside, when a look at it asked for this one. Older envelopes leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caused_by: Option<EventId>,
 }
 
 impl Event {
+    /// What a look asks for by itself: a new event that nobody else has told of.
+    pub fn of_ours(about: About, kind: EventKind, received_at: Timestamp) -> Event {
+        let (id, source) = (EventId::new(), Source::Sweep);
+        Event { id, source, about, kind, signal_at: None, received_at, caused_by: None }
+    }
+
+    /// The same, as a consequence of the first of `asks`.
+    pub fn because_of(self, asks: &[Event]) -> Event {
+        Event { caused_by: asks.first().map(Event::correlation), ..self }
+    }
+
+    /// The id of whatever began this, from the webhook to the proof: in every log line and audit record of it.
+    pub fn correlation(&self) -> EventId {
+        self.caused_by.unwrap_or(self.id)
+    }
+
     /// Where it waits. What may lock somebody out never stands behind what cannot.
     pub fn lane(&self) -> Lane {
         match self.kind {
@@ -426,7 +446,24 @@ mod tests {
             kind,
             signal_at: None,
             received_at: "2026-03-02T08:00:00Z".parse().unwrap(),
+            caused_by: None,
         }
+    }
+
+    #[test]
+    fn the_first_cause_is_handed_on_and_an_older_envelope_has_none() {
+        let first = event(EventKind::GroupDeleted);
+        let ours = |asks: &[Event]| {
+            Event::of_ours(first.about, EventKind::Escalated, first.received_at).because_of(asks)
+        };
+        let second = ours(std::slice::from_ref(&first));
+        let third = ours(&[second.clone(), event(EventKind::UserDeleted)]);
+        assert!(first.id != second.id && second.id != third.id);
+        assert_eq!([&first, &second, &third].map(Event::correlation), [first.id; 3]);
+        assert_eq!(Event::from_envelope(&third.to_envelope().unwrap()).unwrap(), third);
+        let older = String::from_utf8(first.to_envelope().unwrap()).unwrap();
+        assert!(!older.contains("caused_by"), "{older}");
+        assert_eq!(Event::from_envelope(older.as_bytes()).unwrap().correlation(), first.id);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, no
         restraint,
         accounts: BTreeMap::new(),
         open: Vec::new(),
-        event: first.event,
+        event: first.correlation,
         signal_at: first.signal_at,
         received_at: first.received_at,
         opened_at: now,

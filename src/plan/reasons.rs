@@ -21,6 +21,7 @@ use crate::snapshot::{Account, Directory, Enabled, Risk, RiskView, Snapshot};
 pub(super) struct Wanted {
     pub cause: Cause,
     pub event: EventId,
+    pub correlation: EventId,
     pub signal_at: Option<Timestamp>,
     pub received_at: Timestamp,
 }
@@ -333,6 +334,12 @@ impl Weighed {
     fn told_by(ask: &Event, reason: Reason, response: Response, as_of: Timestamp) -> Weighed {
         let cause = Cause { reason, source: ask.source, response, as_of };
         let (signal_at, received_at) = (ask.signal_at, ask.received_at);
-        Weighed::Calls(Wanted { cause, event: ask.id, signal_at, received_at })
+        Weighed::Calls(Wanted {
+            cause,
+            event: ask.id,
+            correlation: ask.correlation(),
+            signal_at,
+            received_at,
+        })
     }
 }

@@ -28,9 +28,11 @@ pub(super) fn unreadable(lane: Lane, reason: String, bytes: Vec<u8>, now: Timest
 
 /// Writes it down and tells people.
 pub(super) async fn bury(deps: &Deps, letter: DeadLetter) -> Result<(), Error> {
-    tracing::error!(event.id = %letter.id, lane = letter.lane.word(), "dead letter: {}", letter.reason);
-    let about = Event::from_envelope(&letter.envelope).ok().map(|event| event.about);
-    let subject = about.and_then(|about| match about {
+    let event = Event::from_envelope(&letter.envelope).ok();
+    let first = event.as_ref().map_or(letter.id, Event::correlation);
+    let lane = letter.lane.word();
+    tracing::error!(event.id = %first, letter.id = %letter.id, lane, "dead letter: {}", letter.reason);
+    let subject = event.map(|event| event.about).and_then(|about| match about {
         About::Person(subject) => Some(subject),
         About::Group { .. } | About::Tenant(_) => None,
     });
@@ -39,7 +41,7 @@ pub(super) async fn bury(deps: &Deps, letter: DeadLetter) -> Result<(), Error> {
         actor: Actor::Lockstep,
         subject,
         case: None,
-        event: Some(letter.id),
+        event: Some(first),
         account: None,
         what: "dead_letter.written".into(),
         sentence: format!("Gave up on event {}: {}", letter.id, letter.reason),

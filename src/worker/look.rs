@@ -9,6 +9,7 @@ mod sole;
 mod sync;
 mod tenant;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::auth0;
 use crate::case::Means;
 use crate::clock::{self, Timestamp};
 use crate::entra;
-use crate::event::{About, Event, Lane};
+use crate::event::{About, Event, EventId, Lane};
 use crate::policy::Mode;
 use crate::retry::{BackOff, WhatNow};
 use crate::store;
@@ -37,6 +38,21 @@ const OWN_FAULT: Duration = Duration::from_secs(10);
 const GRAPH_AGAIN: Duration = Duration::from_secs(2);
 /// An event that nobody could work on for this long is given up on, whatever the vendor's trouble is.
 const AGE_MAX: Duration = Duration::from_secs(72 * 3600);
+
+/// A look asks for another: from here on the new one is found by what began it. Whatever else was answered by the same
+/// look is named once.
+fn log_asked(event: &Event, asks: &[Event]) {
+    let (id, kind) = (event.id, event.kind.word());
+    let first: BTreeSet<EventId> = asks.iter().chain([event]).map(Event::correlation).collect();
+    for first in first {
+        match (event.lane(), event.about) {
+            (Lane::Contain, About::Person(subject)) => tracing::info!(
+                event.id = %first, event.asked = %id, subject.id = %subject, kind, "handed to the contain lane"
+            ),
+            _ => tracing::debug!(event.id = %first, event.asked = %id, kind, "a look was asked for"),
+        }
+    }
+}
 
 /// How a look ends for its deliveries.
 #[derive(Debug)]

@@ -101,7 +101,7 @@ pub(super) fn left_alone(snapshot: &Snapshot, plan: &Plan, now: Timestamp) -> Ve
         actor: Actor::Lockstep,
         subject: Some(snapshot.subject),
         case: None,
-        event: Some(ask.id),
+        event: Some(ask.correlation()),
         account: None,
         what: "plan.left_alone".into(),
         sentence: format!("Left alone: {why}"),

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::look::Looker;
 use super::{Deps, Settings};
 use crate::clock::{self, Timestamp};
-use crate::event::{About, Event, EventId, EventKind, Lane, Source, Subject, TenantId};
+use crate::event::{About, Event, EventKind, Lane, Subject, TenantId};
 use crate::retry::BackOff;
 use crate::store::{self, Store};
 
@@ -164,14 +164,7 @@ async fn keep_lease(deps: &Deps, holder: &str, lost: &CancellationToken) {
 
 /// A look at somebody for whom nobody else has asked.
 fn about(subject: Subject, kind: EventKind, now: Timestamp) -> Event {
-    Event {
-        id: EventId::new(),
-        source: Source::Sweep,
-        about: About::Person(subject),
-        kind,
-        signal_at: None,
-        received_at: now,
-    }
+    Event::of_ours(About::Person(subject), kind, now)
 }
 
 /// Waits, or stops waiting when it is over.

@@ -80,5 +80,6 @@ pub fn event(setup: &Setup, kind: EventKind, person: Uuid) -> anyhow::Result<Eve
         kind,
         signal_at: Some(now),
         received_at: now,
+        caused_by: None,
     })
 }

@@ -2,6 +2,7 @@
 
 mod auth0_trouble;
 mod containment;
+mod correlation;
 mod directory;
 mod explain;
 mod full_disk;

@@ -15,7 +15,7 @@ use crate::apply::{self, Applied};
 use crate::audit::Entry;
 use crate::case::{AccountId, Case, CaseId, CaseState, Response};
 use crate::clock::{self, Timestamp};
-use crate::event::{About, Event, EventId, EventKind, Source, Subject, SweepDepth};
+use crate::event::{About, Event, EventId, EventKind, Subject, SweepDepth};
 use crate::plan::check::{self, Checked};
 use crate::plan::{self, Next, Plan};
 use crate::policy::Policy;
@@ -38,10 +38,11 @@ const ASKS_MAX: usize = 16;
 
 pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
     let _turn = looker.deps.unwritten.turn(subject).await;
+    let first = asks.first().map(Event::correlation);
     match Rounds::begin(looker, subject, asks).await {
         Ok(Some(rounds)) => rounds.run().await,
         // Perhaps the look that answered them could not hand the person back any more.
-        Ok(None) => keep_in_step_again(looker, subject).await,
+        Ok(None) => keep_in_step_again(looker, subject, first).await,
         Err(error) => looker.later(&Trouble::from_store(&error)),
     }
 }
@@ -155,10 +156,12 @@ impl<'a> Rounds<'a> {
         };
         if applied.is_empty() {
             let verdict = self.nothing_applied(&plan, auth0, graph);
-            let is_handed_back = self.ledger.case.as_ref().is_some_and(|case| hands_back(case, is_gone));
-            return Ok(Round::Ended(match verdict {
-                Verdict::Done if is_handed_back => keep_in_step_again(self.looker, self.subject).await,
-                other => other,
+            let handed_back = self.ledger.case.as_ref().filter(|case| hands_back(case, is_gone));
+            return Ok(Round::Ended(match (verdict, handed_back) {
+                (Verdict::Done, Some(case)) => {
+                    keep_in_step_again(self.looker, self.subject, Some(case.event)).await
+                }
+                (other, _) => other,
             }));
         }
         match self.take_outcomes(&applied) {
@@ -366,18 +369,13 @@ fn hands_back(case: &Case, is_gone: bool) -> bool {
 }
 
 /// Asks the bulk lane for a whole look: while the case was open nothing was followed, and nobody will tell of it again.
-async fn keep_in_step_again(looker: &Looker, subject: Subject) -> Verdict {
+async fn keep_in_step_again(looker: &Looker, subject: Subject, caused_by: Option<EventId>) -> Verdict {
     if !looker.deps.policy.borrow().manages_directory() {
         return Verdict::Done;
     }
-    let event = Event {
-        id: EventId::new(),
-        source: Source::Sweep,
-        about: About::Person(subject),
-        kind: EventKind::Swept { depth: SweepDepth::Whole },
-        signal_at: None,
-        received_at: looker.deps.clock.now(),
-    };
+    let kind = EventKind::Swept { depth: SweepDepth::Whole };
+    let asked = Event::of_ours(About::Person(subject), kind, looker.deps.clock.now());
+    let event = Event { caused_by, ..asked };
     match looker.deps.queue.enqueue(&[event]).await {
         Ok(()) => Verdict::Done,
         Err(error) => {

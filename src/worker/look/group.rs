@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::{Looker, Scope, Trouble, Verdict};
 use crate::clock::Timestamp;
 use crate::entra::{GroupSeen, Kind, Link};
-use crate::event::{About, Event, EventId, EventKind, ObjectId, Source, Subject, SweepDepth, TenantId};
+use crate::event::{About, Event, EventId, EventKind, ObjectId, Subject, SweepDepth, TenantId};
 use crate::queue;
 
 /// Events of one enqueue: one durable write.
@@ -48,6 +48,7 @@ struct FanOut<'a> {
     tenant: TenantId,
     signal_at: Option<Timestamp>,
     received_at: Timestamp,
+    caused_by: Option<EventId>,
     waiting: Vec<Event>,
 }
 
@@ -56,7 +57,8 @@ impl<'a> FanOut<'a> {
         let now = looker.deps.clock.now();
         let received_at = asks.iter().map(|ask| ask.received_at).min().unwrap_or(now);
         let signal_at = asks.first().and_then(|ask| ask.signal_at);
-        FanOut { looker, tenant, signal_at, received_at, waiting: Vec::new() }
+        let caused_by = asks.first().map(Event::correlation);
+        FanOut { looker, tenant, signal_at, received_at, caused_by, waiting: Vec::new() }
     }
 
     async fn run(mut self, group: ObjectId, asks: &[Event]) -> Result<(), Trouble> {
@@ -189,14 +191,14 @@ impl<'a> FanOut<'a> {
     }
 
     async fn person(&mut self, object: ObjectId, kind: EventKind) -> Result<(), Trouble> {
-        self.waiting.push(Event {
-            id: EventId::new(),
-            source: Source::Sweep,
-            about: About::Person(Subject { tenant: self.tenant, object }),
-            kind,
+        let about = About::Person(Subject { tenant: self.tenant, object });
+        let event = Event {
             signal_at: self.signal_at,
-            received_at: self.received_at,
-        });
+            caused_by: self.caused_by,
+            ..Event::of_ours(about, kind, self.received_at)
+        };
+        super::log_asked(&event, &[]);
+        self.waiting.push(event);
         if self.waiting.len() >= BATCH { self.flush().await } else { Ok(()) }
     }
 

@@ -18,7 +18,7 @@ use crate::apply::sync::{self as apply, Applied, Told};
 use crate::audit::Entry;
 use crate::case::{AccountId, Case, Reason, Response};
 use crate::clock;
-use crate::event::{About, Event, EventId, EventKind, Source, Subject, SweepDepth};
+use crate::event::{About, Event, EventKind, Source, Subject, SweepDepth};
 use crate::plan;
 use crate::plan::sync::check::check;
 use crate::plan::sync::{Next, SyncPlan};
@@ -453,23 +453,20 @@ impl<'a> Look<'a> {
     }
 
     async fn enqueue(&self, kind: EventKind, source: Source) -> Result<(), Trouble> {
-        let first = self.asks.first();
         let now = self.looker.deps.clock.now();
-        let event = Event {
-            id: EventId::new(),
-            source,
-            about: About::Person(self.subject),
-            kind,
-            signal_at: first.and_then(|ask| ask.signal_at),
-            // The newest of them: an older release must not answer what came after it.
-            received_at: self.asks.iter().map(|ask| ask.received_at).max().unwrap_or(now),
-        };
-        let enqueued = self.looker.deps.queue.enqueue(&[event]).await;
+        // The newest of them: an older release must not answer what came after it.
+        let received_at = self.asks.iter().map(|ask| ask.received_at).max().unwrap_or(now);
+        let asked = Event::of_ours(About::Person(self.subject), kind, received_at).because_of(&self.asks);
+        let signal_at = self.asks.first().and_then(|ask| ask.signal_at);
+        let event = Event { source, signal_at, ..asked };
+        let enqueued = self.looker.deps.queue.enqueue(std::slice::from_ref(&event)).await;
         enqueued.map_err(|error: queue::Error| Trouble {
             why: error.to_string(),
             now: error.what_now(),
             scope: Scope::Everybody,
-        })
+        })?;
+        super::log_asked(&event, &self.asks);
+        Ok(())
     }
 }
 

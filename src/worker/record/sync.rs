@@ -55,7 +55,7 @@ fn entry(
         actor: Actor::Lockstep,
         subject: Some(subject),
         case: None,
-        event: asks.first().map(|ask| ask.id),
+        event: asks.first().map(Event::correlation),
         account: action.account().cloned(),
         what,
         sentence: action.sentence(),

@@ -45,6 +45,7 @@ impl Stage {
             kind: EventKind::ContainRequested { by: "kim".into(), reason: "laptop stolen".into() },
             signal_at: Some(received_at),
             received_at,
+            caused_by: None,
         }
     }
 }

@@ -9,9 +9,7 @@ use super::link::{Ended, Followed, Position};
 use super::{LOOK_EVERY, LOST_AT, may_start_unasked};
 use crate::clock::{self, Timestamp};
 use crate::entra::{self, Change, DeltaRow, Tracked};
-use crate::event::{
-    About, Event, EventId, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Source, Subject,
-};
+use crate::event::{About, Event, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Subject};
 use crate::worker::picture;
 use crate::worker::scheduler::{AGAIN, Job, Wish, about, pause};
 
@@ -179,14 +177,8 @@ impl Followed for Groups {
 }
 
 fn group_events(job: &Job, row: &DeltaRow, now: Timestamp) -> Vec<Event> {
-    let event = |kind| Event {
-        id: EventId::new(),
-        source: Source::Sweep,
-        about: About::Group { tenant: job.schedule.tenant, group: row.id },
-        kind,
-        signal_at: None,
-        received_at: now,
-    };
+    let about = About::Group { tenant: job.schedule.tenant, group: row.id };
+    let event = |kind| Event::of_ours(about, kind, now);
     if row.change != Change::Changed {
         return vec![event(EventKind::GroupDeleted)];
     }
