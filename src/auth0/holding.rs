@@ -17,8 +17,8 @@ use crate::snapshot::sync::{AccountKind, Holding, RootField, RootWritable};
 
 const USER_GET: Operation = Operation { word: "user.get", needs: "read:users", not_found: NotFound::Odd };
 
-const FIELDS: &str = "user_id,blocked,email,email_verified,name,given_name,family_name,nickname,picture,\
-                      app_metadata,user_metadata,identities";
+const FIELDS: &str = "user_id,blocked,email,email_verified,phone_number,username,name,given_name,\
+                      family_name,nickname,picture,app_metadata,user_metadata,identities";
 
 /// The account as it is now; `None` when Auth0 says that it does not exist.
 pub(super) async fn read(caller: &Caller, id: &AccountId) -> Result<Option<Holding>, Error> {

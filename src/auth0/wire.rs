@@ -240,17 +240,27 @@ pub(super) struct ErrorBody {
 }
 
 /// Root attributes that Auth0 names when it refuses to have them written.
-const REFUSABLE: [&str; 7] =
-    ["email_verified", "email", "given_name", "family_name", "nickname", "picture", "name"];
+const REFUSABLE: [&str; 9] = [
+    "email_verified",
+    "email",
+    "given_name",
+    "family_name",
+    "nickname",
+    "picture",
+    "name",
+    "phone_number",
+    "username",
+];
 /// How Auth0 begins when it refuses what was sent and not how it was sent (Auth0 Management API v2, Update a user:
 /// the texts of 400).
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 7] = [
     "cannot update",
     "cannot change email or password",
     "cannot be updated",
     "cannot be removed",
     "not allowed to update",
     "not supported for enterprise users",
+    "cannot set username",
 ];
 
 impl ErrorBody {

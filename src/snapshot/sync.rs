@@ -111,7 +111,7 @@ pub struct Holding {
     pub organizations: Option<BTreeMap<OrganizationId, BTreeSet<RoleId>>>,
 }
 
-/// Root attributes of an Auth0 user that Lockstep may own. `email` exists for database accounts only.
+/// Root attributes of an Auth0 user that Lockstep may own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RootField {
     Name,
@@ -120,17 +120,24 @@ pub enum RootField {
     Nickname,
     Picture,
     Email,
+    PhoneNumber,
+    /// Only where the database connection has names (`requires_username`), which Auth0's refusal tells.
+    Username,
 }
 
 impl RootField {
-    pub const ALL: [RootField; 6] = [
+    pub const ALL: [RootField; 8] = [
         RootField::Name,
         RootField::GivenName,
         RootField::FamilyName,
         RootField::Nickname,
         RootField::Picture,
         RootField::Email,
+        RootField::PhoneNumber,
+        RootField::Username,
     ];
+    /// What exists for database accounts only (Management API v2, `PATCH /users/{id}`).
+    pub const OF_DATABASES: [RootField; 3] = [RootField::Email, RootField::PhoneNumber, RootField::Username];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -140,6 +147,8 @@ impl RootField {
             RootField::Nickname => "nickname",
             RootField::Picture => "picture",
             RootField::Email => "email",
+            RootField::PhoneNumber => "phone_number",
+            RootField::Username => "username",
         }
     }
 
@@ -150,7 +159,27 @@ impl RootField {
             RootField::Name | RootField::Nickname => 300,
             RootField::Picture => 2000,
             RootField::Email => 254,
+            RootField::PhoneNumber => 16,
+            RootField::Username => 128,
         }
+    }
+
+    /// What Auth0 takes there and this text is not; `None` when it fits (Management API v2, Create a user: `phone_number`;
+    /// Event Streams, user objects: `username`).
+    pub fn misfit(self, text: &str) -> Option<&'static str> {
+        let (fits, expected) = match self {
+            RootField::PhoneNumber => {
+                let digits = text.strip_prefix('+').unwrap_or_default();
+                let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+                (fits, "a plus sign and digits only, such as +4930123456")
+            }
+            RootField::Username => {
+                let fits = |c: char| c.is_ascii_alphanumeric() || "_+-.!#$^`~@'".contains(c);
+                (text.chars().all(fits), "letters, digits and _ + - . ! # $ ^ ` ~ @ ' only")
+            }
+            _ => return None,
+        };
+        (!fits).then_some(expected)
     }
 }
 

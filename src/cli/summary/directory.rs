@@ -111,10 +111,12 @@ pub fn notes(policy: &Policy) -> Vec<String> {
             "everybody becomes a member of the organization {name}: its rule names no any_of and no all_of"
         )
     }));
-    let maps_email = policy.attributes.iter().any(|attribute| attribute.to == Target::Root(RootField::Email));
-    if maps_email && policy.provision.method != Method::Database {
-        notes.push("email is written to database accounts only, and the policy makes none".to_owned());
-    }
+    let is_mapped = |field: &RootField| policy.attributes.iter().any(|one| one.to == Target::Root(*field));
+    let mapped = RootField::OF_DATABASES.into_iter().filter(is_mapped);
+    let mapped = mapped.filter(|_| policy.provision.method != Method::Database);
+    notes.extend(mapped.map(|field| {
+        format!("{} is written to database accounts only, and the policy makes none", field.word())
+    }));
     if policy.has_lists_of_tables() {
         notes.push(
             "attributes, tables, roles and organizations come from the policy file alone: LOCKSTEP__… variables \

@@ -37,7 +37,18 @@ pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, account: &Holding, 
         ));
         return;
     }
-    draft.actions.push(SyncAction::SetAttributes { account: account.id.clone(), values });
+    for values in writes(values) {
+        draft.actions.push(SyncAction::SetAttributes { account: account.id.clone(), values });
+    }
+}
+
+/// One write, or two: a name may not travel with an address (Management API v2, `PATCH /users/{id}`: the texts of 400).
+fn writes(mut values: BTreeMap<Target, Option<Value>>) -> Vec<BTreeMap<Target, Option<Value>>> {
+    let [email, username] = [RootField::Email, RootField::Username].map(Target::Root);
+    match values.contains_key(&email).then(|| values.remove_entry(&username)).flatten() {
+        Some(name) => vec![values, BTreeMap::from([name])],
+        None => vec![values],
+    }
 }
 
 /// What each target should hold; `None` is "nothing". Targets that cannot be decided are left out and said.
@@ -83,8 +94,10 @@ fn misfit(to: &Target, value: &Value) -> Option<String> {
         (Target::Root(field), Value::String(text)) => {
             let chars = text.chars().count();
             let most = field.chars_max();
-            (chars > most)
-                .then(|| format!("{to} is kept: the value has {chars} characters, at most {most} fit"))
+            if chars > most {
+                return Some(format!("{to} is kept: the value has {chars} characters, at most {most} fit"));
+            }
+            field.misfit(text).map(|expected| format!("{to} is kept: the value has to be {expected}"))
         }
         (Target::Root(_), _) => Some(format!("{to} is kept: the value is no text")),
         (Target::AppMetadata(_) | Target::UserMetadata(_), value) => {
@@ -95,7 +108,7 @@ fn misfit(to: &Target, value: &Value) -> Option<String> {
     }
 }
 
-/// Root attributes of an enterprise account are Auth0's while it synchronises them at each login; an e-mail address can
+/// Root attributes of an enterprise account are Auth0's while it synchronises them at each login; what one signs in with can
 /// be written in a database only (Management API v2, `PATCH /users/{id}`).
 fn unwritable(to: &Target, wanted: Option<&Value>, account: &Holding) -> Option<String> {
     let Target::Root(field) = to else { return None };
@@ -104,9 +117,12 @@ fn unwritable(to: &Target, wanted: Option<&Value>, account: &Holding) -> Option<
         (AccountKind::Database { .. }, RootField::Email) if wanted.is_none() => {
             Some(format!("email of {id} is kept: an address cannot be cleared"))
         }
+        (AccountKind::Database { .. }, RootField::Username) if wanted.is_none() => {
+            Some(format!("username of {id} is kept: a name to sign in with cannot be cleared"))
+        }
         (AccountKind::Database { .. }, _) => None,
-        (_, RootField::Email) => {
-            Some(format!("email of {id} is kept: only a database account's can be written"))
+        (_, field) if RootField::OF_DATABASES.contains(field) => {
+            Some(format!("{to} of {id} is kept: only a database account's can be written"))
         }
         (AccountKind::Enterprise { root: RootWritable::Yes }, _) => None,
         (AccountKind::Enterprise { root: RootWritable::No }, _) => Some(format!(
@@ -133,10 +149,12 @@ pub(super) fn current(to: &Target, account: &Holding) -> Option<Value> {
 fn differs(to: &Target, wanted: Option<&Value>, account: &Holding) -> bool {
     let now = current(to, account);
     match (to, &now, wanted) {
-        // Database addresses are kept in lower case.
-        (Target::Root(RootField::Email), Some(Value::String(now)), Some(Value::String(wanted))) => {
-            !now.eq_ignore_ascii_case(wanted)
-        }
+        // Database addresses are kept in lower case; names are so too, or are at least not told apart by it (assumed).
+        (
+            Target::Root(RootField::Email | RootField::Username),
+            Some(Value::String(now)),
+            Some(Value::String(wanted)),
+        ) => !now.eq_ignore_ascii_case(wanted),
         _ => now.as_ref() != wanted,
     }
 }

@@ -1,16 +1,16 @@
 //! Keeping the directory in step, against the twin's world: what is written is what is read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep::action::sync::Way;
-use lockstep::auth0::Names;
+use lockstep::auth0::{Error, Names};
 use lockstep::case::AccountId;
 use lockstep::event::Lane;
 use lockstep::policy::sync::Target;
 use lockstep::snapshot::sync::RootField;
 use lockstep::snapshot::sync::{AccountKind, OrganizationId, RoleId};
 use lockstep_twin::{Hire, Setup, Vendor};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::auth0_keeper::ada;
 use super::{Vendors, id, with};
@@ -84,6 +84,29 @@ async fn a_role_that_was_made_again_under_another_id_is_found_at_the_next_look()
     let now = reader.tenant(&wanted).await.unwrap().roles["reader"].clone();
     assert_eq!(now, RoleId(new));
     keeper.assign_roles(&account, &[now]).await.unwrap();
+    v.done();
+}
+
+#[tokio::test]
+async fn a_phone_number_is_written_and_a_name_only_where_the_connection_has_names() {
+    let (v, _) = database().await;
+    let keeper = v.auth0.keeper(Lane::Sync);
+    let account = keeper
+        .provision(&ada(Way::Database { connection: v.twin.setup().auth0_database.clone() }))
+        .await
+        .unwrap();
+    let set = async |field, value: Value| {
+        keeper.set_attributes(&account, &BTreeMap::from([(Target::Root(field), Some(value))])).await
+    };
+    let written = set(RootField::PhoneNumber, json!("+4930123456")).await.unwrap();
+    assert_eq!(written.root[&RootField::PhoneNumber], "+4930123456");
+    let refused = set(RootField::Username, json!("ada.l")).await.unwrap_err();
+    assert!(matches!(&refused, Error::Unwritable { what, .. } if what == "username"), "{refused}");
+    let connection = v.twin.world().database_connection().id.clone();
+    v.twin.world().set_connection_option(&connection, "requires_username", json!(true));
+    let written = set(RootField::Username, json!("ada.l")).await.unwrap();
+    assert_eq!(written.root[&RootField::Username], "ada.l");
+    contract::assert_kept(&v.twin);
     v.done();
 }
 

@@ -179,6 +179,7 @@ async fn what_auth0_does_not_let_be_written_is_named_and_nothing_else_of_its_tex
              user's name).",
             Some("email"),
         ),
+        ("Cannot set username for connection without requires_username.", Some("username")),
         ("Payload validation error: 'x' on property app_metadata (The user's name).", None),
         ("Connection does not exist.", None),
     ] {
@@ -188,6 +189,7 @@ async fn what_auth0_does_not_let_be_written_is_named_and_nothing_else_of_its_tex
             root(RootField::Nickname, "ada"),
             root(RootField::Name, "Ada"),
             root(RootField::Email, "ada@contoso.example"),
+            root(RootField::Username, "ada"),
         ]
         .into();
         let refused = s.keeper().set_attributes(&id("waad|1"), &values).await.unwrap_err();

@@ -55,6 +55,44 @@ fn a_database_address_differs_only_in_more_than_case() {
 }
 
 #[test]
+fn what_one_signs_in_with_is_written_in_a_database_only_and_a_name_never_beside_an_address() {
+    let lines =
+        [("email", "mail"), ("phone_number", "mobilePhone | replace(' ', '')"), ("username", "mailNickname")];
+    let line = |(to, from)| format!("[[attributes]]\nto = \"{to}\"\nfrom = \"{from}\"\n");
+    let tells = |mail: &str| {
+        let scene = adele().policy(&lines.map(line).concat()).tells("mail", json!(mail));
+        scene.tells("mobilePhone", json!("+49 30 123456")).tells("mailNickname", json!("Adele.V"))
+    };
+    let mut scene = tells("adele@contoso.example");
+    scene.holding("auth0|twin").email = Some("old@contoso.example".into());
+    insta::assert_snapshot!(scene.printed(), @"
+    Set email, phone_number of auth0|twin
+    Set username of auth0|twin
+    held: email of waad|adele is kept: only a database account's can be written
+    held: phone_number of waad|adele is kept: only a database account's can be written
+    held: username of waad|adele is kept: only a database account's can be written
+    ");
+    let mut scene = tells("adele@contoso.example");
+    scene.snapshot.accounts.clear();
+    scene.holding("auth0|twin").email = Some("adele@contoso.example".into());
+    insta::assert_snapshot!(scene.printed(), @"Set phone_number, username of auth0|twin");
+    scene.holding("auth0|twin").root =
+        [(RootField::PhoneNumber, "+4930123456".into()), (RootField::Username, "adele.v".into())].into();
+    scene.holding("auth0|twin").email = Some("adele@contoso.example".into());
+    assert_eq!(scene.printed(), "", "names are not told apart by their case");
+    let cleared = scene.tells("mobilePhone", json!(null)).tells("mailNickname", json!(null));
+    insta::assert_snapshot!(cleared.printed(), @"
+    Clear phone_number of auth0|twin
+    held: username of auth0|twin is kept: a name to sign in with cannot be cleared
+    ");
+    let odd = cleared.tells("mobilePhone", json!("030 123456")).tells("mailNickname", json!("adele vance"));
+    insta::assert_snapshot!(odd.printed(), @"
+    held: phone_number is kept: the value has to be a plus sign and digits only, such as +4930123456
+    held: username is kept: the value has to be letters, digits and _ + - . ! # $ ^ ` ~ @ ' only
+    ");
+}
+
+#[test]
 fn every_script_quotes_and_emoji_pass_as_they_are() {
     for value in ["Ünïcödé \"quoted\" 'x'", "部署・研究", "قسم", "🦀🚀", "a\\b\nc", "' OR 1=1 --"]
     {
