@@ -41,7 +41,7 @@ const AGE_MAX: Duration = Duration::from_secs(72 * 3600);
 
 /// A look asks for another: from here on the new one is found by what began it. Whatever else was answered by the same
 /// look is named once.
-fn log_asked(event: &Event, asks: &[Event]) {
+pub(super) fn log_asked(event: &Event, asks: &[Event]) {
     let (id, kind) = (event.id, event.kind.word());
     let first: BTreeSet<EventId> = asks.iter().chain([event]).map(Event::correlation).collect();
     for first in first {

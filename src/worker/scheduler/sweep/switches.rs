@@ -11,6 +11,7 @@ use crate::case::{Case, Reason};
 use crate::clock::Timestamp;
 use crate::entra::{Change, DeltaRow, Tracked};
 use crate::event::{Event, EventKind, Lane, Subject};
+use crate::worker::look;
 use crate::worker::scheduler::{AGAIN, Job, about, pause};
 
 pub(super) async fn run(job: &Job) {
@@ -62,7 +63,9 @@ impl Followed for Switches {
             let subject = Subject { tenant: job.schedule.tenant, object: row.id };
             let case = job.deps.store.open_case(subject).await?;
             if is_news(row, case.as_ref()) {
-                events.push(about(subject, ask(row), now));
+                let event = about(subject, ask(row), now);
+                look::log_asked(&event, &[]);
+                events.push(event);
             }
         }
         Ok(events)
