@@ -32,7 +32,7 @@ const NOBODY: &str = "auth0|lockstep-doctor";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Needs the environment that a worker has, and reaches Entra and Auth0; nothing is written.
-Exit 0 when nothing is wrong, 1 otherwise.
+Exit 0 when nothing is wrong, 1 otherwise; a note, such as a permission that nothing needs, fails nothing.
 
 Examples:
   lockstep doctor
