@@ -39,6 +39,12 @@ impl Bucket {
         self.level as u64
     }
 
+    /// Seconds until the next whole token; 0 for a full bucket.
+    pub fn next_in(&mut self, now: Instant) -> f64 {
+        self.refill(now);
+        if self.level >= self.burst { 0.0 } else { (self.level.floor() + 1.0 - self.level) / self.per_second }
+    }
+
     /// How much of the bucket is spent, from 0.0 (full) to 1.0 (empty).
     pub fn spent(&self) -> f64 {
         1.0 - self.level / self.burst
@@ -63,6 +69,7 @@ mod tests {
         assert_eq!(bucket.take(1.0, start), Ok(()));
         assert_eq!(bucket.take(1.0, start), Ok(()));
         assert_eq!(bucket.take(1.0, start), Err(0.25));
+        assert_eq!(bucket.next_in(start), 0.25);
         assert_eq!(bucket.take(1.0, start + Duration::from_millis(250)), Ok(()));
         assert_eq!(bucket.remaining(start + Duration::from_secs(60)), 2);
     }

@@ -149,7 +149,7 @@ pub struct Setup {
     pub plan_refusal: PlanRefusal,
     /// Tenant-wide Management API limit; `None` never throttles but still sends the headers.
     pub rate_limit: Option<RateLimit>,
-    /// Also enforce the per-endpoint limits of the Essentials and Professional plans (Auth0, Rate Limit Configurations).
+    /// Also enforce the limits that the plan sets by endpoint (Auth0, Rate Limit Configurations).
     pub endpoint_limits: bool,
     /// How long deleted sessions and refresh tokens stay visible and usable after the 202.
     pub deletion_delay: Duration,

@@ -96,7 +96,7 @@ impl Limits {
         Limits {
             auth0: setup.rate_limit.map(|limit| Bucket::full(f64::from(limit.burst), limit.per_second, now)),
             auth0_endpoints: match setup.endpoint_limits {
-                true => auth0::limits::endpoint_buckets(now),
+                true => auth0::limits::endpoint_buckets(setup.plan, now),
                 false => BTreeMap::new(),
             },
             scim: BTreeMap::new(),

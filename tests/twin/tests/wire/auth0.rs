@@ -276,6 +276,43 @@ async fn endpoint_classes_have_their_own_buckets() {
 }
 
 #[tokio::test]
+async fn a_429_tells_the_limit_that_was_exceeded() {
+    let told = |answer: &crate::client::Got| {
+        let header = |name| answer.header(name).map(str::to_owned).unwrap();
+        (answer.status, header("x-ratelimit-limit"), header("x-ratelimit-remaining"))
+    };
+    loop {
+        let rate_limit = Some(RateLimit { burst: 6, per_second: 0.001 });
+        let setup = Setup { plan: Plan::Essentials, rate_limit, endpoint_limits: true, ..Setup::default() };
+        let c = start(setup).await;
+        let started = std::time::Instant::now();
+        for _ in 0..5 {
+            assert_eq!(c.auth0("GET", "/organizations", None).await.status, 200);
+        }
+        let of_kind = c.auth0("GET", "/organizations", None).await;
+        // A token comes back every 1.2 s: on a machine that stood still there was another one.
+        if started.elapsed() > Duration::from_secs(1) {
+            continue;
+        }
+        assert_eq!(told(&of_kind), (429, "5".into(), "0".into()), "although the tenant's last went with it");
+        let of_tenant = c.auth0("GET", "/users", None).await;
+        assert_eq!(told(&of_tenant), (429, "6".into(), "0".into()));
+        return;
+    }
+}
+
+#[tokio::test]
+async fn enterprise_limits_organizations_under_the_tenants_limit() {
+    let setup = Setup { rate_limit: Some(RateLimit::ENTERPRISE), endpoint_limits: true, ..Setup::default() };
+    let c = start(setup).await;
+    let shown =
+        async |path: &str| c.auth0("GET", path, None).await.header("x-ratelimit-limit").unwrap().to_owned();
+    assert_eq!(shown("/organizations").await, "10");
+    assert_eq!(shown("/users").await, "50");
+    assert_eq!(shown("/roles").await, "50");
+}
+
+#[tokio::test]
 async fn tokens_are_for_one_audience_and_one_client() {
     let c = start(Setup::default()).await;
     let wrong = c.management_token(&[("client_secret", "x")]).await;
