@@ -178,36 +178,71 @@ pub fn segment(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Sends one request of `operation` and counts it. Never retries.
+/// Names one request to the vendor and in our log. Two requests never have the same, also when they ask the same.
+#[derive(Debug, Clone)]
+pub struct RequestId {
+    header: &'static str,
+    value: String,
+}
+
+impl RequestId {
+    /// A GUID, in the header that the vendor reads it from.
+    pub fn new(header: &'static str) -> RequestId {
+        RequestId { header, value: uuid::Uuid::new_v4().to_string() }
+    }
+
+    /// An id that says what the request belongs to.
+    pub fn beginning_with(header: &'static str, whole: &str) -> RequestId {
+        RequestId { header, value: format!("{whole}.{:012x}", fastrand::u64(..) >> 16) }
+    }
+}
+
+/// What is to be known of a request beside itself.
+#[derive(Debug)]
+pub struct Sending {
+    vendor: &'static str,
+    operation: &'static str,
+    id: Option<RequestId>,
+    body_bytes_max: usize,
+}
+
+impl Sending {
+    pub fn to(vendor: &'static str, operation: &'static str) -> Sending {
+        Sending { vendor, operation, id: None, body_bytes_max: http::BODY_BYTES_MAX }
+    }
+
+    /// For vendors that take an id from us.
+    pub fn named(self, id: RequestId) -> Sending {
+        Sending { id: Some(id), ..self }
+    }
+
+    /// For answers of at most this size.
+    pub fn reading(self, body_bytes_max: usize) -> Sending {
+        Sending { body_bytes_max, ..self }
+    }
+}
+
+/// Sends one request and counts it. Never retries.
 ///
 /// # Errors
 /// When no status came back.
 pub async fn exchange(
     deps: &Deps,
-    vendor: &'static str,
-    operation: &'static str,
+    sending: Sending,
     request: reqwest::RequestBuilder,
 ) -> Result<http::Answer, Trouble> {
-    exchange_within(deps, vendor, operation, request, http::BODY_BYTES_MAX).await
-}
-
-/// Like [`exchange`], for answers of at most `body_bytes_max`.
-///
-/// # Errors
-/// When no status came back.
-pub async fn exchange_within(
-    deps: &Deps,
-    vendor: &'static str,
-    operation: &'static str,
-    request: reqwest::RequestBuilder,
-    body_bytes_max: usize,
-) -> Result<http::Answer, Trouble> {
+    let Sending { vendor, operation, id, body_bytes_max } = sending;
+    let request = match &id {
+        Some(id) => request.header(id.header, &id.value),
+        None => request,
+    };
     let answer = http::send_within(request, body_bytes_max).await;
     let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
     deps.metrics.vendor_request(vendor, operation, status);
     // What Microsoft's support asks for first (Graph, Error responses).
     let request_id = answer.as_ref().ok().and_then(|answer| answer.header("request-id"));
-    tracing::debug!(vendor, operation, status, request_id, "vendor request");
+    let client_request_id = id.as_ref().map(|id| id.value.as_str());
+    tracing::debug!(vendor, operation, status, request_id, client_request_id, "vendor request");
     answer.map_err(Trouble::from)
 }
 

@@ -12,11 +12,11 @@ use crate::auth0::lifetimes::Lifetimes;
 use crate::auth0::limit::Limit;
 use crate::auth0::wire::ErrorBody;
 use crate::auth0::{Error, Settings, mail, scim, token};
-use crate::case::AccountId;
+use crate::case::{AccountId, CaseId};
 use crate::event::Lane;
 use crate::outbound::http::{Answer, BODY_BYTES_MAX, Unreadable};
 use crate::outbound::token::{Token, Tokens};
-use crate::outbound::{self, Deps, Trouble};
+use crate::outbound::{self, Deps, RequestId, Sending, Trouble};
 
 const VENDOR: &str = "auth0";
 /// Profiles from before Auth0's limit of 10 KB may have a megabyte (Auth0, Metadata Field Names and Data Types); escaped
@@ -54,8 +54,8 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
-    /// Comes back as `references.correlation_id` in the tenant's log (Auth0 Management API v2, introduction).
-    pub(super) correlation: Option<String>,
+    /// What its id begins with, for whoever reads the tenant's log.
+    pub(super) case: Option<CaseId>,
     /// How much of the answer is read.
     body_bytes_max: usize,
 }
@@ -68,19 +68,13 @@ impl Request {
             path: path.into(),
             query: Vec::new(),
             body: None,
-            correlation: None,
+            case: None,
             body_bytes_max: BODY_BYTES_MAX,
         }
     }
 
     pub(super) fn get(operation: Operation, path: impl Into<String>) -> Request {
         Request::new(operation, Method::GET, path)
-    }
-
-    /// A write to the Management API, with a correlation id of its own.
-    pub(super) fn write(operation: Operation, method: Method, path: impl Into<String>) -> Request {
-        let correlation = Some(uuid::Uuid::now_v7().to_string());
-        Request { correlation, ..Request::new(operation, method, path) }
     }
 
     pub(super) fn body(self, body: Value) -> Request {
@@ -204,9 +198,6 @@ impl Caller {
         if let Some(body) = &request.body {
             building = building.header(reqwest::header::CONTENT_TYPE, media).json(body);
         }
-        if let Some(correlation) = &request.correlation {
-            building = building.header("x-correlation-id", correlation);
-        }
         building
     }
 
@@ -216,8 +207,10 @@ impl Caller {
         request: &Request,
         building: reqwest::RequestBuilder,
     ) -> Result<Answer, Error> {
-        let (deps, word, most) = (&self.shared.deps, request.operation.word, request.body_bytes_max);
-        let sent = outbound::exchange_within(deps, VENDOR, word, building, most).await;
+        let sending = Sending::to(VENDOR, request.operation.word)
+            .named(request_id(request.case))
+            .reading(request.body_bytes_max);
+        let sent = outbound::exchange(&self.shared.deps, sending, building).await;
         sent.map_err(|it| request.trouble(it))
     }
 
@@ -232,6 +225,16 @@ impl Caller {
             self.shared.catalogue.forget();
         }
         Err(refused)
+    }
+}
+
+/// Documented for writes, whose id comes back as `references.correlation_id` in the tenant's log, 64 characters at most
+/// (Auth0 Management API v2, introduction). Reads are not logged; what is not read is ignored (RFC 9110, section 5.1).
+pub(super) fn request_id(case: Option<CaseId>) -> RequestId {
+    const HEADER: &str = "x-correlation-id";
+    match case {
+        Some(case) => RequestId::beginning_with(HEADER, &case.to_string()),
+        None => RequestId::new(HEADER),
     }
 }
 

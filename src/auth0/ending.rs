@@ -43,22 +43,22 @@ pub(super) async fn end_access(caller: &Caller, id: &AccountId, means: Means) ->
 /// field is optional).
 async fn revoke_access(caller: &Caller, id: &AccountId) -> Result<(), Error> {
     let path = user_path(REVOKE_ACCESS, id, "/revoke-access")?;
-    send(caller, Request::write(REVOKE_ACCESS, Method::POST, path).body(json!({}))).await
+    send(caller, Request::new(REVOKE_ACCESS, Method::POST, path).body(json!({}))).await
 }
 
 /// Neither takes the other along: offline refresh tokens outlive their session (Auth0, Revoke Refresh Tokens).
 async fn delete_sessions_and_tokens(caller: &Caller, id: &AccountId) -> Result<(), Error> {
     let sessions = user_path(SESSIONS_DELETE, id, "/sessions")?;
-    let sessions = Request::write(SESSIONS_DELETE, Method::DELETE, sessions);
+    let sessions = Request::new(SESSIONS_DELETE, Method::DELETE, sessions);
     let tokens = user_path(TOKENS_DELETE, id, "/refresh-tokens")?;
-    let tokens = Request::write(TOKENS_DELETE, Method::DELETE, tokens);
+    let tokens = Request::new(TOKENS_DELETE, Method::DELETE, tokens);
     let (sessions, tokens) = futures_util::future::join(send(caller, sessions), send(caller, tokens)).await;
     sessions.and(tokens)
 }
 
 /// On every plan: consents with the refresh tokens that hang on them, then the credentials of devices.
 async fn delete_grants_and_devices(caller: &Caller, id: &AccountId) -> Result<(), Error> {
-    let grants = Request::write(GRANTS_DELETE, Method::DELETE, "/grants").query("user_id", id);
+    let grants = Request::new(GRANTS_DELETE, Method::DELETE, "/grants").query("user_id", id);
     let grants = absent_is_fine(send(caller, grants).await);
     grants.and(delete_devices(caller, id).await)
 }
@@ -68,7 +68,7 @@ async fn delete_devices(caller: &Caller, id: &AccountId) -> Result<(), Error> {
     for credential in device_credentials(caller, id).await? {
         let Some(segment) = outbound::segment(&credential) else { continue };
         let path = format!("/device-credentials/{segment}");
-        let request = Request::write(DEVICE_DELETE, Method::DELETE, path);
+        let request = Request::new(DEVICE_DELETE, Method::DELETE, path);
         ended = ended.and(absent_is_fine(send(caller, request).await));
     }
     ended

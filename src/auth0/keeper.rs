@@ -100,7 +100,7 @@ impl Keeper {
         values: &BTreeMap<Target, Option<Value>>,
     ) -> Result<Holding, Error> {
         let path = user_path(USER_PATCH, id, "")?;
-        let request = Request::write(USER_PATCH, Method::PATCH, path).of_a_user();
+        let request = Request::new(USER_PATCH, Method::PATCH, path).of_a_user();
         let request = request.body(attributes::body(values));
         let answer = self.caller.call(&request).await?;
         holding::told(&self.caller, &request, &answer, id).await
@@ -167,14 +167,14 @@ impl Keeper {
         let (provider, own) = secondary.as_str().split_once('|').ok_or(not_an_id)?;
         let body = json!({ "provider": provider, "user_id": own });
         let path = user_path(LINK, primary, "/identities")?;
-        let linked = self.send(Request::write(LINK, Method::POST, path).body(body)).await;
+        let linked = self.send(Request::new(LINK, Method::POST, path).body(body)).await;
         linked.map_err(provision::conflict_is_existence)
     }
 
     /// Deletes an account with everything that is linked into it; one that is gone already is fine.
     pub async fn delete(&self, id: &AccountId) -> Result<(), Error> {
         let path = user_path(USER_DELETE, id, "")?;
-        ending::absent_is_fine(self.send(Request::write(USER_DELETE, Method::DELETE, path)).await)
+        ending::absent_is_fine(self.send(Request::new(USER_DELETE, Method::DELETE, path)).await)
     }
 
     /// Deletes an account by SCIM, whose own records go with it; one that SCIM does not know is fine.
@@ -190,7 +190,7 @@ impl Keeper {
     /// Has Auth0 mail an MFA enrolment ticket. The ticket in the answer is not looked at: it is a secret.
     pub async fn mail_enrolment(&self, id: &AccountId) -> Result<(), Error> {
         let body = json!({ "user_id": id, "send_mail": true });
-        let request = Request::write(ENROLMENT, Method::POST, "/guardian/enrollments/ticket");
+        let request = Request::new(ENROLMENT, Method::POST, "/guardian/enrollments/ticket");
         self.send(request.body(body)).await
     }
 
@@ -202,7 +202,7 @@ impl Keeper {
         roles: &[RoleId],
     ) -> Result<(), Error> {
         for some in roles.chunks(ROLES_A_CALL) {
-            let request = Request::write(operation, method.clone(), path).body(json!({ "roles": some }));
+            let request = Request::new(operation, method.clone(), path).body(json!({ "roles": some }));
             self.send(request).await?;
         }
         Ok(())
@@ -218,7 +218,7 @@ impl Keeper {
         let not_an_id = Error::NotAnId { operation: operation.word };
         let organization = outbound::segment(&organization.0).ok_or(not_an_id)?;
         let path = format!("/organizations/{organization}/members");
-        self.send(Request::write(operation, method, path).body(json!({ "members": [id] }))).await
+        self.send(Request::new(operation, method, path).body(json!({ "members": [id] }))).await
     }
 
     /// A good status is all there is to most writes: their answers are not looked into.

@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::auth0::error::Effect;
-use crate::auth0::{Error, Settings, wire};
+use crate::auth0::{Error, Settings, call, wire};
 use crate::outbound::http::Answer;
 use crate::outbound::token::{Fresh, Tokens};
-use crate::outbound::{self, Deps, Timeouts, Trouble};
+use crate::outbound::{self, Deps, Sending, Timeouts, Trouble};
 
 const OPERATION: &str = "token";
 
@@ -56,7 +56,8 @@ impl TokenRequest {
             audience: &self.audience,
         };
         let request = self.http.post(self.url.clone()).json(&ask);
-        let answer = outbound::exchange(&self.deps, "auth0", OPERATION, request).await.map_err(trouble)?;
+        let sending = Sending::to("auth0", OPERATION).named(call::request_id(None));
+        let answer = outbound::exchange(&self.deps, sending, request).await.map_err(trouble)?;
         match answer.status.is_success() {
             true => read(&answer),
             false => Err(refusal(&answer, &self.deps)),

@@ -46,7 +46,7 @@ impl Writer {
             "reason": crate::event::clip(&stamp.reason),
             "at": stamp.at.to_string(),
         });
-        self.patch(id, Blocked::Yes, ours, Some(stamp.case.to_string())).await
+        self.patch(id, Blocked::Yes, ours, Some(stamp.case)).await
     }
 
     /// Lifts the block and takes the mark away; the Entra object id stays, so that the account is found again.
@@ -82,13 +82,12 @@ impl Writer {
         id: &AccountId,
         blocked: Blocked,
         ours: Value,
-        correlation: Option<String>,
+        case: Option<CaseId>,
     ) -> Result<(), Error> {
         let blocked = blocked == Blocked::Yes;
         let body = json!({ "blocked": blocked, "app_metadata": { OUR_KEY: ours } });
-        let mut request =
-            Request::write(USER_PATCH, Method::PATCH, user_path(USER_PATCH, id, "")?).body(body);
-        request.correlation = correlation.or(request.correlation);
+        let mut request = Request::new(USER_PATCH, Method::PATCH, user_path(USER_PATCH, id, "")?).body(body);
+        request.case = case;
         // A good status is all there is to this write: its answer is not looked into.
         self.caller.call(&request).await.map(drop)
     }

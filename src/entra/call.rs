@@ -9,7 +9,6 @@ use std::time::Duration;
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::clock;
 use crate::entra::pacing::Pacing;
@@ -19,7 +18,7 @@ use crate::outbound::budget::Budget;
 use crate::outbound::gate::{BY_THE_SECOND, Gate};
 use crate::outbound::http::{Answer, BODY_BYTES_MAX, Cause};
 use crate::outbound::token::{Token, Tokens};
-use crate::outbound::{self, Deps, Trouble};
+use crate::outbound::{self, Deps, RequestId, Sending, Trouble};
 
 pub(super) use self::batch::Part;
 pub(super) use self::judge::trouble;
@@ -202,15 +201,14 @@ impl Caller {
             .http
             .request(ask.method.clone(), ask.url.clone())
             .bearer_auth(token.secret.expose_secret())
-            // Names the request to Microsoft's support (Graph, Error responses).
-            .header("client-request-id", Uuid::new_v4().to_string())
             .header("x-ms-throttle-priority", priority(self.lane));
         let request = match ask.body {
             Some(body) => request.json(body),
             None => request,
         };
-        let (deps, most) = (&self.shared.deps, operation.body_bytes_max);
-        let sent = outbound::exchange_within(deps, VENDOR, operation.word, request, most).await;
+        let sending =
+            Sending::to(VENDOR, operation.word).named(request_id()).reading(operation.body_bytes_max);
+        let sent = outbound::exchange(&self.shared.deps, sending, request).await;
         let answer = sent.map_err(|it| trouble(operation, it))?;
         if answer.status == reqwest::StatusCode::FORBIDDEN {
             self.shared.tokens.doubt(token);
@@ -225,6 +223,12 @@ impl Caller {
     fn after(&self, wait: Duration) -> clock::Timestamp {
         clock::after(self.now(), wait)
     }
+}
+
+/// Names a request to Microsoft's support (Graph, Error responses); the token endpoint takes it too, and gives it back as
+/// `correlation_id` when it refuses (Microsoft identity platform, client credentials flow: error response).
+pub(super) fn request_id() -> RequestId {
+    RequestId::new("client-request-id")
 }
 
 /// Who goes first when Graph has to choose (Microsoft Graph, Throttling limits: `x-ms-throttle-priority`).

@@ -13,7 +13,7 @@ mod words;
 
 use crate::clock;
 use crate::outbound::http::{Answer, Unreadable};
-use crate::outbound::{Deps, Trouble};
+use crate::outbound::{Deps, Sending, Trouble};
 use crate::retry;
 
 use super::{Error, Word};
@@ -33,7 +33,7 @@ async fn exchange(
     operation: &'static str,
     request: reqwest::RequestBuilder,
 ) -> Result<Answer, Error> {
-    let answer = crate::outbound::exchange(deps, CHANNEL, operation, request).await?;
+    let answer = crate::outbound::exchange(deps, Sending::to(CHANNEL, operation), request).await?;
     match answer.status.as_u16() {
         429 => Err(throttled(deps, answer.header("retry-after"))),
         // Slack's own description of its failures leaves open how far the request came.

@@ -148,9 +148,10 @@ impl Vendors {
             - self.twin.journal().count(Vendor::Auth0, "POST /oauth/token")
     }
 
-    /// Nothing was sent that the twin does not know.
+    /// Nothing was sent that the twin does not know, and everything was named.
     pub fn done(self) {
         assert_eq!(self.twin.journal().complaints(), []);
+        crate::harness::named::assert_named(&self.twin);
     }
 }
 

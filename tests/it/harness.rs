@@ -1,11 +1,12 @@
 //! The stage of a story: a twin, a Lockstep put together like the program does it, and what an operator can see.
 //!
 //! A story runs on every back end ([`stories!`](crate::stories)). At its end the stage stops Lockstep and fails on
-//! anything left over: a complaint of the twin, a request that the vendors do not describe, an unread dead letter, a
-//! broken audit. Waits are for conditions, with a deadline that only a hang reaches; what the conversation was is
+//! anything left over: a complaint of the twin, a request that the vendors do not describe or that is not named, an unread
+//! dead letter, a broken audit. Waits are for conditions, with a deadline that only a hang reaches; what the conversation was is
 //! printed when one is reached.
 
 mod broker;
+pub mod named;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -283,6 +284,7 @@ impl Stage {
         let complaints = self.twin.journal().complaints();
         assert_eq!(complaints.len(), self.complaints_expected, "the twin complains: {complaints:#?}");
         crate::contract::assert_kept(&self.twin);
+        named::assert_named(&self.twin);
         let dead = self.dead_letters().await;
         assert_eq!(dead.len(), self.dead_letters_expected, "dead letters: {dead:#?}");
         self.verify_audit().await;

@@ -49,7 +49,7 @@ pub(super) fn conflict_is_existence(error: Error) -> Error {
 
 async fn create(caller: &Caller, new: &NewAccount, connection: &str) -> Result<AccountId, Error> {
     let body = body(new, connection, &password::draw(USER_CREATE.word)?);
-    let request = Request::write(USER_CREATE, Method::POST, "/users").body(body);
+    let request = Request::new(USER_CREATE, Method::POST, "/users").body(body);
     let answer = caller.call(&request).await.map_err(conflict_is_existence)?;
     let made: Made = answer.json().map_err(|why| request.misfit(&answer, why))?;
     AccountId::read(&made.user_id).ok_or(Error::NotAnId { operation: USER_CREATE.word })

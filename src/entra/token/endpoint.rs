@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::key::SigningKey;
 use super::{OPERATION, file, refusal, trouble};
+use crate::entra::call::request_id;
 use crate::entra::{Error, Settings};
 use crate::outbound::http::Answer;
 use crate::outbound::token::Fresh;
-use crate::outbound::{self, Deps, Timeouts, Trouble};
+use crate::outbound::{self, Deps, Sending, Timeouts, Trouble};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -81,7 +82,8 @@ impl Endpoint {
             client_assertion: assertion,
         };
         let request = self.http.post(self.url.clone()).form(&form);
-        let answer = outbound::exchange(&self.deps, "entra", OPERATION, request).await.map_err(trouble)?;
+        let sending = Sending::to("entra", OPERATION).named(request_id());
+        let answer = outbound::exchange(&self.deps, sending, request).await.map_err(trouble)?;
         match answer.status.is_success() {
             true => read(&answer),
             false => Err(refusal::of_entra(&answer, self.deps.clock.now())),

@@ -15,7 +15,7 @@ use crate::clock::{self, Timestamp};
 use crate::entra::{Error, Identity, IdentityHost};
 use crate::outbound::http::{Answer, Unreadable};
 use crate::outbound::token::Fresh;
-use crate::outbound::{self, Deps, Timeouts, Trouble};
+use crate::outbound::{self, Deps, Sending, Timeouts, Trouble};
 
 const OPERATION: &str = "token";
 
@@ -49,7 +49,9 @@ impl Machine {
     pub(super) async fn fetch(self: Arc<Self>) -> Result<Fresh, Error> {
         let (name, value) = &self.header;
         let request = self.http.get(self.url.clone()).header(*name, value.expose_secret());
-        let answer = outbound::exchange(&self.deps, "entra", OPERATION, request).await.map_err(trouble)?;
+        // Neither host documents an id of the caller's.
+        let sending = Sending::to("entra", OPERATION);
+        let answer = outbound::exchange(&self.deps, sending, request).await.map_err(trouble)?;
         match answer.status.is_success() {
             true => read(&answer, self.deps.clock.now()),
             false => Err(refusal::of_machine(&answer, self.deps.clock.now())),

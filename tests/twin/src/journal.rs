@@ -40,6 +40,8 @@ pub struct Entry {
     pub outcome: Outcome,
     /// `x-correlation-id` or `client-request-id`, if the caller sent one.
     pub correlation: Option<Box<str>>,
+    /// What the caller calls itself.
+    pub user_agent: Option<Box<str>>,
     /// Part of a batch, whose own entry follows.
     pub in_batch: bool,
     /// The body as sent; empty for token requests, which carry secrets.
@@ -206,6 +208,7 @@ mod tests {
             status,
             outcome: Outcome::Answered,
             correlation: None,
+            user_agent: None,
             in_batch: false,
             body: Bytes::new(),
         }

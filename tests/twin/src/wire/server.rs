@@ -317,14 +317,15 @@ fn entry(at: Instant, vendor: Vendor, label: &'static str, parts: &Parts, reply:
         path: path.into(),
         status: reply.map_or(0, |reply| reply.status),
         outcome: if reply.is_some() { Outcome::Answered } else { Outcome::Refused },
-        correlation: correlation(&parts.headers),
+        correlation: first_of(&parts.headers, &["x-correlation-id", "client-request-id"]),
+        user_agent: first_of(&parts.headers, &["user-agent"]),
         in_batch: false,
         body: Bytes::new(),
     }
 }
 
-fn correlation(headers: &HeaderMap) -> Option<Box<str>> {
-    let named = ["x-correlation-id", "client-request-id"].into_iter().find_map(|n| headers.get(n));
+fn first_of(headers: &HeaderMap, names: &[&str]) -> Option<Box<str>> {
+    let named = names.iter().find_map(|name| headers.get(*name));
     named.and_then(|value| value.to_str().ok()).map(Into::into)
 }
 

@@ -175,6 +175,7 @@ fn entry(call: &Call<'_>, item: &Item, label: &'static str, reply: &Reply) -> En
         status: reply.status,
         outcome: Outcome::Answered,
         correlation: call.header("client-request-id").map(Into::into),
+        user_agent: call.header("user-agent").map(Into::into),
         body: item.body.clone(),
         in_batch: true,
     }
