@@ -19,6 +19,7 @@ mod keeper;
 mod kept;
 mod lifetimes;
 mod limit;
+mod limits;
 mod mail;
 mod memberships;
 mod pages;

@@ -208,6 +208,11 @@ impl Metrics {
         self.vendor_budget_remaining.get_or_create(&BudgetLabels { vendor, class }).set(remaining_ratio);
     }
 
+    /// A limit that turned out not to be there has no share left of it either.
+    pub fn vendor_budget_gone(&self, vendor: &'static str, class: &'static str) {
+        self.vendor_budget_remaining.remove(&BudgetLabels { vendor, class });
+    }
+
     /// `resource` is `users` or `groups`.
     pub fn subscription_expiry(&self, resource: &'static str, left: std::time::Duration) {
         let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);

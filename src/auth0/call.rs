@@ -10,6 +10,7 @@ use crate::auth0::catalogue::Catalogue;
 use crate::auth0::error::Effect;
 use crate::auth0::lifetimes::Lifetimes;
 use crate::auth0::limit::Limit;
+use crate::auth0::limits::{Class, Limits, UnderWay};
 use crate::auth0::wire::ErrorBody;
 use crate::auth0::{Error, Settings, mail, scim, token};
 use crate::case::{AccountId, CaseId};
@@ -122,7 +123,7 @@ pub(super) struct Shared {
     pub(super) client_id: String,
     pub(super) deps: Deps,
     pub(super) tokens: Arc<Tokens<Error>>,
-    limit: Limit,
+    limits: Limits,
     pub(super) scim: scim::Line,
     /// The Authentication API's limit.
     pub(super) mail: Limit,
@@ -138,7 +139,7 @@ impl Shared {
             client_id: settings.client_id.clone(),
             deps: deps.clone(),
             tokens: token::tokens(settings, deps)?,
-            limit: Limit::new(VENDOR, settings.requests_per_second, settings.burst, deps),
+            limits: Limits::new(VENDOR, settings.requests_per_second, settings.burst, deps),
             scim: scim::Line::new(settings.scim_token.clone(), deps),
             mail: mail::limit(deps),
             lifetimes: Lifetimes::default(),
@@ -158,25 +159,27 @@ pub(super) struct Caller {
 impl Caller {
     /// Sends the request; with a new token once more after a 401, which means that nothing was done.
     pub(super) async fn call(&self, request: &Request) -> Result<Answer, Error> {
-        let token = self.admit(request).await?;
+        let class = Class::of(&request.method, &request.path);
+        let (token, under_way) = self.admit(request, class).await?;
         let answer = self.send(request, &token).await?;
         if answer.status != reqwest::StatusCode::UNAUTHORIZED {
-            return self.judge(request, answer);
+            return self.judge(request, class, answer, under_way);
         }
+        drop(under_way);
         self.shared.tokens.drop_refused(&token);
-        let token = self.admit(request).await?;
+        let (token, under_way) = self.admit(request, class).await?;
         let answer = self.send(request, &token).await?;
-        self.judge(request, answer)
+        self.judge(request, class, answer, under_way)
     }
 
     /// Waits for what we owe the vendor, within bounds, before anything is sent.
-    async fn admit(&self, request: &Request) -> Result<Token, Error> {
+    async fn admit(&self, request: &Request, class: Class) -> Result<(Token, UnderWay), Error> {
         let shared = &self.shared;
-        shared.limit.check().map_err(|it| request.trouble(it))?;
+        shared.limits.check(class, self.lane).map_err(|it| request.trouble(it))?;
         // The token first: a token of the budget that then waits for a login is lost to others.
         let token = shared.tokens.get().await?;
-        shared.limit.take(self.lane).await.map_err(|it| request.trouble(it))?;
-        Ok(token)
+        let under_way = shared.limits.take(class, self.lane).await.map_err(|it| request.trouble(it))?;
+        Ok((token, under_way))
     }
 
     async fn send(&self, request: &Request, token: &Token) -> Result<Answer, Error> {
@@ -214,9 +217,14 @@ impl Caller {
         sent.map_err(|it| request.trouble(it))
     }
 
-    fn judge(&self, request: &Request, answer: Answer) -> Result<Answer, Error> {
-        // The limit is the tenant's, so a pause is everybody's, containment included.
-        self.shared.limit.heard(&answer).map_err(|it| request.trouble(it))?;
+    fn judge(
+        &self,
+        request: &Request,
+        class: Class,
+        answer: Answer,
+        under_way: UnderWay,
+    ) -> Result<Answer, Error> {
+        self.shared.limits.heard(class, &answer, under_way).map_err(|it| request.trouble(it))?;
         if answer.status.is_success() {
             return Ok(answer);
         }

@@ -114,6 +114,11 @@ impl Error {
     pub fn is_vendor_away(&self) -> bool {
         matches!(self, Error::Trouble { trouble, .. } if trouble.is_vendor_away())
     }
+
+    /// A limit of this kind of request is spent; other kinds may go on.
+    pub fn is_kind_throttled(&self) -> bool {
+        matches!(self, Error::Trouble { trouble: Trouble::KindThrottled { .. }, .. })
+    }
 }
 
 #[cfg(test)]

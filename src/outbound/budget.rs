@@ -4,7 +4,7 @@
 //! one to sync. Waiters of one class are served in the order they came, and contain never waits for the others: only for the refill
 //! when even the reserve is gone. Nobody waits longer than [`WAIT_MOST`]; beyond that the caller is told when to come
 //! back. What the vendor's answers say about the remaining budget lowers ours, never raises it: other programs may
-//! share the tenant's limit.
+//! share the tenant's limit. Only where we set ourselves no limit, the vendor's is followed both ways ([`Budget::follow`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -86,6 +86,38 @@ impl Budget {
         self.report(&bucket);
     }
 
+    /// The same of an answer that may have told about another limit than this: what is containment's stays.
+    pub fn heard_in_doubt(&self, remaining: u32, limit: Option<u32>) {
+        let mut bucket = self.bucket();
+        bucket.refill(Instant::now());
+        bucket.hear_in_doubt(remaining, limit);
+        self.report(&bucket);
+    }
+
+    /// Goes by another size and pace from now on.
+    pub fn fit(&self, per_second: f64, burst: u32) {
+        let mut bucket = self.bucket();
+        let now = Instant::now();
+        bucket.refill(now);
+        bucket.fit(Bucket::full(per_second, burst, now));
+    }
+
+    /// The vendor shows the very bucket that this one stands for: what is left in it can be taken, but for what those
+    /// under way will take, who may be counted in it already.
+    pub fn follow(&self, remaining: u32, under_way: u32) {
+        let mut bucket = self.bucket();
+        bucket.refill(Instant::now());
+        bucket.follow(remaining, under_way);
+        self.report(&bucket);
+    }
+
+    /// There is no such limit after all.
+    pub fn retire(&self) {
+        for lane in Lane::ALL {
+            self.metrics.vendor_budget_gone(self.vendor, lane.word());
+        }
+    }
+
     /// The vendor is close to its limit: what is left is for containment.
     pub fn lower_to_reserve(&self) {
         let mut bucket = self.bucket();
@@ -165,6 +197,22 @@ impl Bucket {
         self.reserve = reserve(self.burst, RESERVED_SHARE);
         self.reserve_from_bulk = reserve(self.burst, RESERVED_FROM_BULK_SHARE);
         self.tokens = self.tokens.min(f64::from(remaining)).min(self.burst);
+    }
+
+    fn hear_in_doubt(&mut self, remaining: u32, limit: Option<u32>) {
+        let before = self.tokens;
+        self.hear(remaining, limit);
+        self.tokens = self.tokens.max(self.reserve.min(before));
+    }
+
+    fn fit(&mut self, wanted: Bucket) {
+        if (self.per_second, self.burst_most) != (wanted.per_second, wanted.burst_most) {
+            *self = Bucket { tokens: self.tokens.min(wanted.burst), ..wanted };
+        }
+    }
+
+    fn follow(&mut self, remaining: u32, under_way: u32) {
+        self.tokens = f64::from(remaining.saturating_sub(under_way)).min(self.burst);
     }
 
     fn take(&mut self, lane: Lane, cost: u32, now: Instant) -> Result<(), Duration> {
@@ -319,6 +367,28 @@ mod tests {
         }
         assert!(start.elapsed() <= WAIT_MOST + Duration::from_secs(1), "{:?}", start.elapsed());
         assert!((7..40).contains(&served), "the rest was told to come back: {served}");
+    }
+
+    #[test]
+    fn what_may_be_another_limit_leaves_containment_its_share() {
+        let (mut b, now) = bucket(1.0, 50);
+        b.hear_in_doubt(0, Some(20));
+        assert!(b.take(Lane::Sync, 1, now).is_err());
+        assert_eq!(drain(&mut b, Lane::Contain, now), 6, "three tenths of twenty");
+        b.hear_in_doubt(0, Some(20));
+        assert!(b.take(Lane::Contain, 1, now).is_err(), "it gives nothing either");
+    }
+
+    #[test]
+    fn a_bucket_that_is_followed_rises_and_falls_with_the_vendors() {
+        let (mut b, now) = bucket(1.0, 20);
+        b.follow(8, 2);
+        assert_eq!(drain(&mut b, Lane::Contain, now), 6, "two are under way");
+        b.follow(19, 0);
+        assert_eq!(drain(&mut b, Lane::Sync, now), 13);
+        b.fit(Bucket::full(0.5, 10, now));
+        assert_eq!(drain(&mut b, Lane::Contain, now), 6, "another size makes no tokens");
+        assert_eq!(b.take(Lane::Contain, 1, now), Err(Duration::from_secs(2)));
     }
 
     #[tokio::test(start_paused = true)]

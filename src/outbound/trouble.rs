@@ -17,6 +17,9 @@ pub enum Trouble {
     /// The vendor asked for a pause that is not over. Nothing was sent.
     #[error("held back: the vendor asked to wait until {until}")]
     HeldBack { until: Timestamp },
+    /// The vendor's limit for this kind of request is spent, and other kinds may go on. Nothing was done.
+    #[error("throttled: the vendor takes no more requests of this kind until {until}")]
+    KindThrottled { until: Timestamp },
     /// Our own share of the vendor's rate limit is used up. Nothing was sent.
     #[error("held back: the request budget has room again at {until}")]
     OverBudget { until: Timestamp },
@@ -34,7 +37,9 @@ pub enum Trouble {
 impl Trouble {
     pub fn what_now(&self) -> WhatNow {
         match self {
-            Trouble::HeldBack { until } | Trouble::OverBudget { until } => WhatNow::RetryAt(*until),
+            Trouble::HeldBack { until }
+            | Trouble::KindThrottled { until }
+            | Trouble::OverBudget { until } => WhatNow::RetryAt(*until),
             Trouble::Throttled { until: Some(until), .. } => WhatNow::RetryAt(*until),
             Trouble::NotSent(_)
             | Trouble::NoReply(_)
@@ -56,10 +61,10 @@ impl Trouble {
     }
 
     /// Unreachable, failing or throttling: trouble that passes without anybody doing anything.
-    /// Our own budget is not the vendor's absence.
+    /// Our own budget is not the vendor's absence, and a limit of one kind of request is not all of it.
     pub fn is_vendor_away(&self) -> bool {
         match self {
-            Trouble::OverBudget { .. } => false,
+            Trouble::OverBudget { .. } | Trouble::KindThrottled { .. } => false,
             Trouble::Unreadable { why, .. } => *why == Unreadable::CutShort,
             _ => true,
         }
@@ -94,6 +99,7 @@ mod tests {
         assert_eq!(named.what_now(), WhatNow::RetryAt(until));
         assert_eq!(Trouble::Throttled { status: 429, until: None }.what_now(), WhatNow::BackOff);
         assert!(!Trouble::OverBudget { until }.is_vendor_away());
+        assert!(!Trouble::KindThrottled { until }.is_vendor_away());
         assert!(Trouble::HeldBack { until }.is_vendor_away());
     }
 }

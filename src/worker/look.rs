@@ -94,6 +94,9 @@ pub(super) enum Scope {
     Everybody,
     /// Graph: no attempt is lost; only the sync lane, which can do nothing without it, pauses.
     Graph,
+    /// A limit of Auth0's that may be one kind of request's alone: no attempt is lost. Containment goes on with what it
+    /// can do meanwhile, others' lockouts above all; the directory lanes pause, because half a look is a look wasted.
+    Limit,
 }
 
 impl Trouble {
@@ -103,7 +106,8 @@ impl Trouble {
 
     pub(super) fn from_action(why: String, now: WhatNow) -> Trouble {
         let scope = match now {
-            WhatNow::RetryAt(_) | WhatNow::BackOff => Scope::Everybody,
+            WhatNow::RetryAt(_) => Scope::Limit,
+            WhatNow::BackOff => Scope::Everybody,
             WhatNow::GiveUp | WhatNow::AskHuman => Scope::Person,
         };
         Trouble { why, now, scope }
@@ -203,7 +207,7 @@ impl Looker {
         let now = self.deps.clock.now();
         let pauses = match trouble.scope {
             Scope::Everybody => true,
-            Scope::Graph => self.lane != Lane::Contain,
+            Scope::Graph | Scope::Limit => self.lane != Lane::Contain,
             Scope::Person => false,
         };
         let failures = self.away.load(Ordering::Relaxed) + 1;

@@ -255,7 +255,11 @@ async fn token_lifetime(looker: &Looker, case: Option<&Case>) -> Option<u64> {
 
 impl Trouble {
     pub(super) fn from_auth0(error: &auth0::Error) -> Trouble {
-        let scope = if error.is_vendor_away() { Scope::Everybody } else { Scope::Person };
+        let scope = match error.is_vendor_away() {
+            true => Scope::Everybody,
+            false if error.is_kind_throttled() => Scope::Limit,
+            false => Scope::Person,
+        };
         Trouble { why: error.to_string(), now: error.what_now(), scope }
     }
 }

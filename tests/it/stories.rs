@@ -22,6 +22,7 @@ mod processes;
 mod reasons;
 mod release;
 mod slack;
+mod small_plans;
 mod sources;
 mod subscriptions;
 mod sweeps;

@@ -94,6 +94,8 @@ async fn a_failing_vendor_is_backed_off_from_and_only_503_says_that_nothing_was_
 async fn a_throttled_answer_is_obeyed_to_the_fraction_and_holds_back_everybody() {
     let v = vendors().await;
     let (ada, account) = v.hire("Ada Lovelace");
+    // Reads and writes show the same number from now on, which makes it the tenant's.
+    v.reader().account(&account).await.unwrap();
     for (told, wait) in [("2", 2_000), ("2.128", 2_128), ("Mon, 02 Mar 2026 09:00:00 GMT", 0)] {
         let until = match wait {
             0 => "2026-03-02T09:00:00Z".parse().unwrap(),
