@@ -60,8 +60,9 @@ crate::stories! {
         let assigned = stage.requests(Vendor::Auth0, ASSIGN);
         assert_eq!((assigned[0].status, assigned.len()), (429, 2), "{assigned:#?}");
         assert!(assigned[0].seq < block.seq && block.seq < assigned[1].seq, "the block came in between");
-        // Roles and grants share one limit: that pause is obeyed, by containment too.
         let pause = Duration::from_secs(PAUSE_SECONDS);
+        assert!(block.at.duration_since(assigned[0].at) < pause, "and during the pause: {block:#?}");
+        // Roles and grants share one limit: that pause is obeyed, by containment too.
         for entry in [&assigned[1], &stage.requests(Vendor::Auth0, GRANTS)[0]] {
             assert!(entry.at.duration_since(assigned[0].at) >= pause, "{entry:#?}");
         }
