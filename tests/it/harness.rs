@@ -7,6 +7,7 @@
 
 mod broker;
 pub mod named;
+pub mod node;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -60,6 +61,19 @@ pub struct Stage {
 impl Stage {
     /// Sets the stage; `None` when the back end is not there, which is said.
     pub async fn set(backend: Backend, setup: Setup) -> Option<Stage> {
+        let scope = match backend {
+            Backend::Embedded => None,
+            Backend::RabbitMq => Some(broker::Scope::shared()?),
+        };
+        Some(Stage::set_on(scope, setup).await)
+    }
+
+    /// Sets the stage on a broker of its own; `None` where no broker can be had.
+    pub async fn set_on_private_node(setup: Setup) -> Option<Stage> {
+        Some(Stage::set_on(Some(broker::Scope::private()?), setup).await)
+    }
+
+    async fn set_on(scope: Option<broker::Scope>, setup: Setup) -> Stage {
         let twin = Twin::start(setup).await;
         let dir = tempfile::tempdir().unwrap();
         let mut env = twin.env();
@@ -74,17 +88,13 @@ impl Stage {
         set("GRAPH_RESOURCE_UNITS_PER_SECOND", "1000".into());
         // A story that is about it asks more often; in the others it would be one request more at any time.
         set(DISABLED_EVERY_SECONDS, "86400".into());
-        let scope = match backend {
-            Backend::Embedded => None,
-            Backend::RabbitMq => Some(broker::Scope::shared()?),
-        };
         if let Some(scope) = &scope {
             set("LOCKSTEP_QUEUE_URL", scope.url.clone());
             set("LOCKSTEP_QUEUE_PREFIX", scope.prefix.clone());
         }
         std::fs::write(dir.path().join("lockstep.toml"), "").unwrap();
         let (dead_letters_expected, complaints_expected) = (0, 0);
-        Some(Stage {
+        Stage {
             twin,
             env,
             dir,
@@ -93,7 +103,12 @@ impl Stage {
             scope,
             dead_letters_expected,
             complaints_expected,
-        })
+        }
+    }
+
+    /// The broker of a stage that has one of its own.
+    pub fn node(&self) -> &node::Node {
+        self.scope.as_ref().and_then(broker::Scope::node).expect("the story asked for a broker of its own")
     }
 
     pub fn set_env(&mut self, name: &str, value: &str) {

@@ -3,7 +3,7 @@
 mod auth0_trouble;
 mod containment;
 mod correlation;
-mod directory;
+pub mod directory;
 mod explain;
 mod full_disk;
 mod full_store;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use lockstep::case::CaseState;
 use lockstep::store::WhichCases;
-use lockstep_twin::{Hire, PersonId, Sender, Setup};
+use lockstep_twin::{Hire, PersonId, Setup};
 
-use super::{SETTLE_WITHIN, start};
+use super::{SETTLE_WITHIN, send_until_accepted, start};
 use crate::harness::{Backend, Stage};
 
 const PEOPLE: usize = 250;
@@ -75,19 +75,6 @@ fn populate(stage: &Stage) -> Vec<PersonId> {
             person
         })
         .collect()
-}
-
-async fn send_until_accepted(sender: &Sender, person: PersonId) {
-    let deadline = tokio::time::Instant::now() + SETTLE_WITHIN;
-    while tokio::time::Instant::now() < deadline {
-        match sender.signed_risk_alert(person, "high").await {
-            Ok(answer) if answer.status == 202 => return,
-            Ok(answer) => assert!(matches!(answer.status, 429 | 503), "answered with {}", answer.status),
-            Err(_) => {}
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("an alert was never accepted");
 }
 
 async fn until_settled(stage: &Stage, people: &[PersonId]) {

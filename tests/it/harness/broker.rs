@@ -6,7 +6,9 @@ use std::time::Duration;
 use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
+
+use super::node::Node;
 
 /// How long the broker may take to forget a stage; what it has not forgotten then harms nobody.
 const CLEAN_WITHIN: Duration = Duration::from_secs(20);
@@ -18,8 +20,10 @@ const TIERS: [u32; 5] = [1, 4, 16, 64, 256];
 pub struct Scope {
     pub url: String,
     pub prefix: String,
-    /// To count with, made when it is first needed.
-    counting: OnceCell<(Connection, Channel)>,
+    /// Of this stage alone.
+    node: Option<Node>,
+    /// To count with, made when it is first needed, and again when the broker was away.
+    counting: Mutex<Option<(Connection, Channel)>>,
 }
 
 impl Scope {
@@ -30,17 +34,31 @@ impl Scope {
             return None;
         };
         let prefix = format!("story{}", uuid::Uuid::new_v4().simple());
-        Some(Scope { url, prefix, counting: OnceCell::new() })
+        Some(Scope { url, prefix, node: None, counting: Mutex::default() })
+    }
+
+    /// On a node that may be hurt; `None`, and said, where there is no broker at all.
+    pub fn private() -> Option<Scope> {
+        let mut scope = Scope::shared()?;
+        let node = Node::start();
+        scope.url = node.url().to_owned();
+        scope.node = Some(node);
+        Some(scope)
+    }
+
+    pub fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
     }
 
     /// Events that wait in the retry queues.
     pub async fn delayed(&self) -> u32 {
-        let connected = self.counting.get_or_init(|| async {
+        let mut counting = self.counting.lock().await;
+        if !counting.as_ref().is_some_and(|(connection, _)| connection.status().connected()) {
             let connection = Connection::connect(&self.url, ConnectionProperties::default()).await.unwrap();
             let channel = connection.create_channel().await.unwrap();
-            (connection, channel)
-        });
-        let (_, channel) = connected.await;
+            *counting = Some((connection, channel));
+        }
+        let (_, channel) = counting.as_ref().expect("set above");
         let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
         let mut delayed = 0;
         for seconds in TIERS {
@@ -54,6 +72,10 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
+        // A private node goes as a whole.
+        if self.node.is_some() {
+            return;
+        }
         let (url, prefix) = (self.url.clone(), self.prefix.clone());
         let cleaning = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,7 +1,5 @@
 //! Brokers for tests: the shared one, private nodes that may be hurt, and raw access behind our own client's back.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -11,6 +9,8 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use uuid::Uuid;
+
+use crate::harness::node::Node;
 
 /// A name prefix on a broker; its queues and exchanges go when it is dropped.
 pub(super) struct Scope {
@@ -34,7 +34,7 @@ impl Scope {
     pub(super) fn private() -> Option<Scope> {
         let mut scope = Scope::shared()?;
         let node = Node::start();
-        scope.url = node.url.clone();
+        scope.url = node.url().to_owned();
         scope.node = Some(node);
         Some(scope)
     }
@@ -120,65 +120,4 @@ impl Drop for Scope {
         });
         let _ = cleaning.join();
     }
-}
-
-/// A RabbitMQ of one test, made by tests/servers/rabbitmq.
-pub(super) struct Node {
-    dir: tempfile::TempDir,
-    url: String,
-}
-
-impl Node {
-    fn start() -> Node {
-        let dir = tempfile::tempdir().unwrap();
-        let said = script(dir.path(), &["start"]);
-        let url = said
-            .lines()
-            .find_map(|line| line.strip_prefix("export LOCKSTEP_TEST_AMQP_URL="))
-            .unwrap_or_else(|| panic!("no URL in: {said}"));
-        Node { url: url.to_owned(), dir }
-    }
-
-    pub(super) fn kill(&self) {
-        script(self.dir.path(), &["kill"]);
-    }
-
-    pub(super) fn restart(&self) {
-        script(self.dir.path(), &["restart"]);
-    }
-
-    pub(super) fn freeze(&self) {
-        script(self.dir.path(), &["pause"]);
-    }
-
-    pub(super) fn thaw(&self) {
-        script(self.dir.path(), &["resume"]);
-    }
-
-    /// The memory alarm of the broker, on and off.
-    pub(super) fn memory_limit(&self, limit: &str) {
-        script(self.dir.path(), &["ctl", "set_vm_memory_high_watermark", "absolute", limit]);
-    }
-
-    /// Adds the user `user` with password `password` and these permissions.
-    pub(super) fn add_user(&self, configure: &str, write: &str, read: &str) {
-        script(self.dir.path(), &["ctl", "add_user", "user", "password"]);
-        script(self.dir.path(), &["ctl", "set_permissions", "user", configure, write, read]);
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        script(self.dir.path(), &["stop"]);
-    }
-}
-
-/// Runs `tests/servers/rabbitmq COMMAND DIR …` and answers what it said.
-fn script(dir: &Path, command: &[&str]) -> String {
-    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "servers", "rabbitmq"].iter().collect();
-    let done =
-        Command::new("bash").arg(script).arg(command[0]).arg(dir).args(&command[1..]).output().unwrap();
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.success(), "{command:?}: {said}{}", String::from_utf8_lossy(&done.stderr));
-    said
 }
