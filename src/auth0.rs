@@ -13,6 +13,7 @@
 mod call;
 mod catalogue;
 mod ending;
+mod entrances;
 mod error;
 mod holding;
 mod keeper;

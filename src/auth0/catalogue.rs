@@ -9,6 +9,7 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::auth0::Error;
 use crate::auth0::call::{Caller, NotFound, Operation, Request};
+use crate::auth0::entrances::Entrances;
 use crate::auth0::kept::Kept;
 use crate::auth0::pages::{self, Most};
 use crate::auth0::wire::{self, Named, OffsetPage};
@@ -53,11 +54,12 @@ type Found = Result<Option<Connection>, Error>;
 pub(super) struct Catalogue {
     connection: Arc<Kept<Found>>,
     tenants: Mutex<BTreeMap<Names, Arc<Kept<Tenant>>>>,
+    entrances: Entrances,
 }
 
 impl Default for Catalogue {
     fn default() -> Catalogue {
-        Catalogue { connection: Kept::new(), tenants: Mutex::default() }
+        Catalogue { connection: Kept::new(), tenants: Mutex::default(), entrances: Entrances::default() }
     }
 }
 
@@ -82,6 +84,7 @@ impl Catalogue {
 
     pub(super) fn forget(&self) {
         self.connection.forget();
+        self.entrances.forget();
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -102,7 +105,9 @@ async fn read_tenant(caller: &Caller, names: &Names) -> Result<Tenant, Error> {
     let organizations = read_organizations(caller, &names.organizations);
     let connection = connection_if_told(caller);
     let (roles, organizations, connection) = futures_util::try_join!(roles, organizations, connection)?;
-    Ok(Tenant { roles, organizations, connection: connection.map(|connection| connection.id) })
+    let ids = organizations.values().cloned().collect();
+    let entrances = caller.shared.catalogue.entrances.of(caller, ids).await?;
+    Ok(Tenant { roles, organizations, connection: connection.map(|connection| connection.id), entrances })
 }
 
 /// That a person has to mend a permission first does not keep roles and organizations from being read.

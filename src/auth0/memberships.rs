@@ -11,7 +11,7 @@ use crate::auth0::pages::{self, Most};
 use crate::auth0::wire::{EnabledConnection, Named};
 use crate::case::AccountId;
 use crate::outbound;
-use crate::snapshot::sync::{OrganizationId, RoleId};
+use crate::snapshot::sync::{Entrance, OrganizationId, RoleId};
 
 const ROLES_LIST: Operation = Operation {
     word: "user.roles",
@@ -66,16 +66,17 @@ pub(super) async fn organizations_of(
     futures_util::stream::iter(memberships).map(with_roles).buffered(AT_A_TIME).try_collect().await
 }
 
-/// The ids of the connections that members of the organization may sign in with.
+/// The connections that members of the organization may sign in with.
 pub(super) async fn enabled_connections(
     caller: &Caller,
     organization: &OrganizationId,
-) -> Result<BTreeSet<String>, Error> {
+) -> Result<BTreeSet<Entrance>, Error> {
     let segment = outbound::segment(&organization.0);
     let segment = segment.ok_or(Error::NotAnId { operation: ENABLED_LIST.word })?;
     let path = format!("/organizations/{segment}/enabled_connections");
     let listed: Vec<EnabledConnection> = pages::all(caller, ENABLED_LIST, &path, ENABLED).await?;
-    Ok(listed.into_iter().map(|enabled| enabled.connection_id).collect())
+    let entrance = |one: EnabledConnection| Entrance { id: one.connection_id, name: one.connection.name };
+    Ok(listed.into_iter().map(entrance).collect())
 }
 
 /// The path of something of one member of an organization.

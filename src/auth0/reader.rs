@@ -7,7 +7,7 @@ use crate::auth0::wire::{self, CheckpointPage, DeviceCredential, OffsetPage};
 use crate::auth0::{Error, Names, catalogue, holding, memberships, search};
 use crate::case::{AccountId, Means};
 use crate::event::ObjectId;
-use crate::snapshot::sync::{Holding, LookAlike, OrganizationId, RoleId, Tenant};
+use crate::snapshot::sync::{Entrance, Holding, LookAlike, OrganizationId, RoleId, Tenant};
 use crate::snapshot::{Access, Account, Count};
 
 const USER_GET: Operation = Operation { word: "user.get", needs: "read:users", not_found: NotFound::Odd };
@@ -136,14 +136,14 @@ impl Reader {
         self.caller.shared.catalogue.tenant(&self.caller, names).await
     }
 
-    /// The ids of the connections that members of an organization may sign in with.
+    /// The connections that members of an organization may sign in with.
     ///
     /// # Errors
     /// Also when the organization is gone.
     pub async fn enabled_connections(
         &self,
         organization: &OrganizationId,
-    ) -> Result<BTreeSet<String>, Error> {
+    ) -> Result<BTreeSet<Entrance>, Error> {
         memberships::enabled_connections(&self.caller, organization).await
     }
 

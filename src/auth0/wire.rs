@@ -165,6 +165,15 @@ pub(super) struct Named {
 #[derive(Debug, Deserialize)]
 pub(super) struct EnabledConnection {
     pub(super) connection_id: String,
+    #[serde(default)]
+    pub(super) connection: EnabledName,
+}
+
+/// What is told of it beside.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct EnabledName {
+    pub(super) name: String,
 }
 
 /// A connection, without its options but one: they hold its secret.

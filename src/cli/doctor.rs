@@ -18,7 +18,7 @@ use crate::entra::{self, DeltaFrom, Tracked};
 use crate::event::ObjectId;
 use crate::outbound::Deps;
 use crate::policy::Policy;
-use crate::policy::sync::Target;
+use crate::policy::sync::{Method, Target};
 use crate::snapshot::sync::OrganizationId;
 use crate::telemetry::Metrics;
 
@@ -218,18 +218,21 @@ async fn enabled(
     organizations: &BTreeMap<String, OrganizationId>,
     connection: &Option<String>,
 ) -> Vec<Line> {
-    let (Some(name), Some(id)) = (&work(&vendors.config).auth0.connection, connection) else {
+    let names = connections(vendors, connection);
+    if names.is_empty() {
         return Vec::new();
-    };
+    }
     let mut lines = Vec::new();
     for (organization, organization_id) in organizations {
         match vendors.auth0.enabled_connections(organization_id).await {
-            Ok(enabled) if enabled.contains(id) => {}
-            Ok(_) => {
-                let what = format!("Auth0: {name} is not enabled in the organization {organization}");
-                let fix =
-                    "enable it there (Organizations, Connections), or its members cannot sign in with it";
-                lines.push(Line::bad(what, fix));
+            Ok(enabled) => {
+                let shut = names.iter().filter(|name| !enabled.iter().any(|one| one.name == **name));
+                lines.extend(shut.map(|name| {
+                    let what = format!("Auth0: {name} is not enabled in the organization {organization}");
+                    let fix =
+                        "enable it there (Organizations, Connections), or its members cannot sign in with it";
+                    Line::bad(what, fix)
+                }));
             }
             Err(error) => {
                 let what =
@@ -239,11 +242,19 @@ async fn enabled(
         }
     }
     if lines.is_empty() && !organizations.is_empty() {
-        let count = organizations.len();
-        lines
-            .push(Line::good(format!("Auth0: {name} is enabled in all {count} organizations of the policy")));
+        let (count, names) = (organizations.len(), names.join(" and "));
+        let what = format!("Auth0: {names} is enabled in all {count} organizations of the policy");
+        lines.push(Line::good(what));
     }
     lines
+}
+
+/// What people sign in by: the enterprise connection, where it was found, and the database that accounts are made in.
+fn connections<'a>(vendors: &'a Vendors, found: &Option<String>) -> Vec<&'a str> {
+    let enterprise = work(&vendors.config).auth0.connection.as_deref().filter(|_| found.is_some());
+    let provision = &vendors.config.policy.provision;
+    let database = provision.connection.as_deref().filter(|_| provision.method == Method::Database);
+    enterprise.into_iter().chain(database).collect()
 }
 
 fn connection(vendors: &Vendors, found: &Option<String>, policy: &Policy) -> Option<Line> {

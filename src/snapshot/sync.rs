@@ -251,6 +251,15 @@ pub struct Tenant {
     pub organizations: BTreeMap<String, OrganizationId>,
     /// The enterprise connection's id (`con_…`), where it was read.
     pub connection: Option<String>,
+    /// By which connections members sign in to each organization; one that is absent was not read.
+    pub entrances: BTreeMap<OrganizationId, BTreeSet<Entrance>>,
+}
+
+/// A connection that is enabled in an organization.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entrance {
+    pub id: String,
+    pub name: String,
 }
 
 /// What is remembered of a person between looks: what was proven last, so that an unchanged person costs no reads, and

@@ -2,6 +2,7 @@
 
 mod absence;
 mod attributes;
+mod entrance;
 mod joiner;
 mod leaver;
 mod restraint;

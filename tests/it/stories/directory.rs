@@ -7,7 +7,7 @@ use lockstep::clock::{Clock, SystemClock};
 use lockstep::snapshot::sync::Remembered;
 use lockstep::store::SavePerson;
 use lockstep::worker::scheduler::Wish;
-use lockstep_twin::{AccountId, Entry, FaultId, GroupId, Hire, PersonId, Vendor, World};
+use lockstep_twin::{AccountId, Entry, FaultId, GroupId, Hire, PersonId, Setup, Vendor, World};
 use serde_json::Value;
 
 use crate::command::program::{Place, Ran};
@@ -210,4 +210,11 @@ impl Stage {
 /// Somebody without an account in Auth0.
 pub fn unprovisioned(name: &str) -> Hire {
     Hire { auth0_enterprise: false, ..Hire::named(name) }
+}
+
+/// A tenant in which our application lacks these scopes.
+pub fn without(scopes: &[&str]) -> Setup {
+    let mut setup = Setup::unlimited();
+    setup.auth0_scopes.retain(|scope| !scopes.contains(&scope.as_str()));
+    setup
 }

@@ -3,7 +3,7 @@
 use lockstep_twin::{Hire, MailKind, Setup, Vendor, Write};
 use serde_json::json;
 
-use super::directory::{SWEEPING, attribute, role, unprovisioned};
+use super::directory::{SWEEPING, attribute, role, unprovisioned, without};
 
 const SCIM: &str = "[provision]\nmethod = \"scim\"\n";
 const DATABASE: &str = "[provision]\nmethod = \"database\"\nconnection = \"Username-Password-Authentication\"\npassword_mail = true\n";
@@ -13,7 +13,7 @@ const HEAD_START: std::time::Duration = std::time::Duration::from_millis(500);
 
 crate::stories! {
     a_joiner_is_made_by_scim_with_attributes_roles_and_organizations(stage, Setup::unlimited()) {
-        let (staff, acme, connection) = {
+        let (staff, acme) = {
             let mut world = stage.twin.world();
             let staff = world.create_group("Staff");
             world.create_role("Engineer");
@@ -21,7 +21,7 @@ crate::stories! {
             let acme = world.create_organization("acme");
             let connection = world.enterprise_connection().id.clone();
             world.enable_connection(&acme, &connection, false);
-            (staff, acme, connection)
+            (staff, acme)
         };
         stage.policy(&format!(
             "{SCIM}{}{}[[organizations]]\norganization = \"acme\"\nany_of = [\"{staff}\"]\nroles = [{{ role = \"Reader\" }}]\n",
@@ -46,10 +46,82 @@ crate::stories! {
             let world = stage.twin.world();
             assert_eq!(world.accounts_of(ada).len(), 1);
             assert!(world.is_provisioned_by_scim(&account));
-            assert!(world.organization(&acme).connections.iter().any(|one| one.connection_id == connection));
         }
+        // Nor that she cannot sign in to acme.
         stage.until_nothing_is_found(ada).await;
         assert!(!stage.audited("action.provision").await.is_empty());
+        stage.end().await;
+    }
+
+    a_joiner_whose_organization_has_another_connection_enabled_is_told_of_once_and_for_all(
+        stage, Setup::unlimited()
+    ) {
+        let (staff, acme, globex, connection) = {
+            let mut world = stage.twin.world();
+            let staff = world.create_group("Staff");
+            let (acme, globex) = (world.create_organization("acme"), world.create_organization("globex"));
+            let right = world.enterprise_connection().id.clone();
+            let wrong = world.connection_named("Username-Password-Authentication").unwrap().id.clone();
+            world.enable_connection(&acme, &wrong, false);
+            world.enable_connection(&globex, &right, false);
+            (staff, acme, globex, right)
+        };
+        let organization =
+            |name: &str| format!("[[organizations]]\norganization = \"{name}\"\nany_of = [\"{staff}\"]\n");
+        stage.policy(&format!("{SCIM}{}{}", organization("acme"), organization("globex")));
+        stage.start_subscribed().await;
+        let people = ["Ada Lovelace", "Boris Karl"].map(|name| {
+            let mut world = stage.twin.world();
+            let person = world.hire(unprovisioned(name));
+            world.add_member(staff, person);
+            person
+        });
+        for person in people {
+            let finding = stage.until_finding(person, "members of the organization acme cannot sign in there").await;
+            assert!(finding.contains("the enterprise connection"), "{finding}");
+            assert_eq!(stage.remembered(person).await.unwrap().findings.len(), 1, "globex lets them in");
+            let account = stage.until_account(person).await;
+            stage.until_world("they are members all the same", |world| {
+                world.is_member(&acme, &account) && world.is_member(&globex, &account)
+            }).await;
+        }
+        stage.until_told_and_done().await;
+        let asked = stage.requests(Vendor::Auth0, "GET /api/v2/organizations/{id}/enabled_connections");
+        assert_eq!(asked.len(), 2, "once for each organization, not for each person");
+        let shown = stage.run(&["findings"]);
+        assert!(shown.out.contains("members of the organization acme cannot sign in there"), "{shown:?}");
+        // Enabled, it is noticed at the next look after at most five minutes, or a restart.
+        stage.stop().await;
+        stage.twin.world().enable_connection(&acme, &connection, false);
+        stage.start().await;
+        stage.sweep(&["--whole"]);
+        for person in people {
+            stage.until_nothing_is_found(person).await;
+        }
+        stage.end().await;
+    }
+
+    who_may_not_read_how_members_sign_in_is_told_so_once_and_keeps_everybody_in_step(
+        stage, without(&["read:organization_connections"])
+    ) {
+        let staff = stage.twin.world().create_group("Staff");
+        let acme = stage.twin.world().create_organization("acme");
+        stage.policy(&format!("{SCIM}[[organizations]]\norganization = \"acme\"\nany_of = [\"{staff}\"]\n"));
+        stage.start_subscribed().await;
+        for name in ["Ada Lovelace", "Boris Karl"] {
+            let person = {
+                let mut world = stage.twin.world();
+                let person = world.hire(unprovisioned(name));
+                world.add_member(staff, person);
+                person
+            };
+            let account = stage.until_account(person).await;
+            stage.until_world("they are a member", |world| world.is_member(&acme, &account)).await;
+            stage.until_nothing_is_found(person).await;
+        }
+        stage.until_told_and_done().await;
+        let asked = stage.requests(Vendor::Auth0, "GET /api/v2/organizations/{id}/enabled_connections");
+        assert_eq!(asked.iter().map(|entry| entry.status).collect::<Vec<_>>(), [403]);
         stage.end().await;
     }
 

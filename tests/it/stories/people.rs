@@ -4,12 +4,7 @@ use lockstep::case::{CaseState, Reason};
 use lockstep_twin::send::Change;
 use lockstep_twin::{PersonId, Setup, Vendor};
 
-/// A tenant in which our application lacks these scopes.
-fn without(scopes: &[&str]) -> Setup {
-    let mut setup = Setup::unlimited();
-    setup.auth0_scopes.retain(|scope| !scopes.contains(&scope.as_str()));
-    setup
-}
+use super::directory::without;
 
 crate::stories! {
     somebody_disabled_in_entra_is_locked_out_and_let_in_when_enabled_again(stage, Setup::unlimited()) {

@@ -82,6 +82,7 @@ pub fn adele() -> Scene {
         roles: named(&["Engineer", "Admin", "Owner"]).into_iter().map(|(n, id)| (n, RoleId(id))).collect(),
         organizations: named(&["acme"]).into_iter().map(|(n, id)| (n, OrganizationId(id))).collect(),
         connection: Some("con_1".into()),
+        entrances: BTreeMap::new(),
     };
     let mut scene = Scene {
         snapshot: SyncSnapshot {
