@@ -21,6 +21,7 @@ mod policy;
 mod processes;
 mod reasons;
 mod release;
+mod scripts;
 mod slack;
 mod small_plans;
 mod sources;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Draft;
 use crate::action::sync::SyncAction;
@@ -16,6 +16,8 @@ use crate::snapshot::sync::{AccountKind, Groups, Holding, RootWritable, SyncSnap
 const VALUE_BYTES_MAX: usize = 2048;
 /// The largest profile that Auth0 supports; larger writes pass today and are logged as `wum` (same page).
 const PROFILE_BYTES_MAX: usize = 10 * 1024;
+/// More than what we write to `app_metadata` ourselves when an account is made: its object id, twice, under two keys.
+const OWN_BYTES_MAX: usize = 160;
 
 /// Changes of one account, in one write.
 pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, account: &Holding, draft: &mut Draft) {
@@ -86,6 +88,25 @@ pub(super) fn wanted(
         }
     }
     wanted
+}
+
+/// What an account is made with. Where its profile would be larger than Auth0 supports it is made without metadata: the
+/// look that follows finds the account and tells why.
+pub(super) fn for_a_new_account(wanted: BTreeMap<Target, Option<Value>>) -> BTreeMap<Target, Value> {
+    let mut values: BTreeMap<Target, Value> =
+        wanted.into_iter().filter_map(|(target, value)| Some((target, value?))).collect();
+    let (mut app, mut user) = (Map::new(), Map::new());
+    for (target, value) in &values {
+        match target {
+            Target::Root(_) => None,
+            Target::AppMetadata(key) => app.insert(key.clone(), value.clone()),
+            Target::UserMetadata(key) => user.insert(key.clone(), value.clone()),
+        };
+    }
+    if profile_bytes(app, user) + OWN_BYTES_MAX > PROFILE_BYTES_MAX {
+        values.retain(|target, _| matches!(target, Target::Root(_)));
+    }
+    values
 }
 
 /// A value that the target cannot take, whoever the account is.
@@ -173,8 +194,11 @@ fn too_large_after(values: &BTreeMap<Target, Option<Value>>, account: &Holding) 
             None => map.remove(key),
         };
     }
-    let bytes = |app, user| Value::Object(app).to_string().len() + Value::Object(user).to_string().len();
-    let before = bytes(account.app_metadata.clone(), account.user_metadata.clone());
-    let after = bytes(app, user);
+    let before = profile_bytes(account.app_metadata.clone(), account.user_metadata.clone());
+    let after = profile_bytes(app, user);
     (after > PROFILE_BYTES_MAX && after > before).then_some(after)
+}
+
+fn profile_bytes(app_metadata: Map<String, Value>, user_metadata: Map<String, Value>) -> usize {
+    Value::Object(app_metadata).to_string().len() + Value::Object(user_metadata).to_string().len()
 }

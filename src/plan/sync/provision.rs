@@ -66,7 +66,7 @@ fn new_account(snapshot: &SyncSnapshot, policy: &Policy, way: Way, draft: &mut D
         way,
         user_name,
         email,
-        values: wanted.into_iter().filter_map(|(target, value)| Some((target, value?))).collect(),
+        values: attributes::for_a_new_account(wanted),
         display_name: told("displayName"),
         given_name: told("givenName"),
         family_name: told("surname"),
