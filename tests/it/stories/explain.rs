@@ -50,6 +50,54 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_link_is_shown_first_and_then_exactly_that_is_done(stage, Setup::unlimited()) {
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        let seed = |user_id: &str, connection: &str| lockstep_twin::AccountSeed {
+            user_id: user_id.into(),
+            connection: connection.into(),
+            email: Some("ada.lovelace@contoso.example".into()),
+            email_verified: true,
+            ..Default::default()
+        };
+        let primary = {
+            let mut world = stage.twin.world();
+            world.add_account_raw(seed("auth0|twin", "Username-Password-Authentication"));
+            let mut enterprise = seed(&format!("waad|{ada}"), &stage.twin.setup().auth0_connection);
+            enterprise.root.insert("oid".into(), json!(ada.to_string()));
+            world.add_account_raw(enterprise)
+        };
+        let user = ada.to_string();
+        stage.policy("[provision]\nmethod = \"scim\"\n");
+        let unasked = stage.run(&["plan", "--user", &user]);
+        assert_eq!(unasked.code, 0, "{unasked:?}");
+        assert!(unasked.out.contains("held    auth0|twin has the same e-mail address and is not linked"), "{unasked:?}");
+
+        stage.policy("[provision]\nmethod = \"scim\"\nlink = \"verified-email\"\n");
+        let before = stage.twin.world().account_states();
+        let sentence = format!("Link auth0|twin into {primary}");
+        let shown = stage.run(&["plan", "--user", &user]);
+        assert_eq!((shown.code, shown.out.trim()), (2, format!("would   {sentence}").as_str()), "{shown:?}");
+        let shown = stage.run(&["plan", "--user", &user, "--json"]);
+        assert_eq!(shown.code, 2, "{shown:?}");
+        assert_eq!(
+            shown.json(),
+            json!({"person": user, "actions": [{"action": "action.link", "sentence": sentence}], "held": []})
+        );
+        assert_eq!((stage.writes(), stage.twin.world().account_states()), (0, before), "asking writes nothing");
+
+        stage.start_subscribed().await;
+        stage.until_world("the twin is linked", |world| {
+            world.find_account("auth0|twin").is_none() && world.account(&primary).identities.len() == 2
+        }).await;
+        stage.until_told_and_done().await;
+        let decided: Vec<String> = stage.audited("plan.decided").await.into_iter().map(|it| it.sentence).collect();
+        assert_eq!(decided, [sentence], "exactly what was shown");
+        assert_eq!(stage.writes(), 1);
+        let after = stage.run(&["plan", "--user", &user]);
+        assert_eq!((after.code, after.out.trim()), (0, "nothing to do"), "{after:?}");
+        stage.end().await;
+    }
+
     a_plan_is_shown_before_anything_is_done_and_its_exit_code_tells(stage, Setup::unlimited()) {
         stage.policy(&format!(
             "[provision]\nmethod = \"scim\"\n{}",
