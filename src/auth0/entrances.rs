@@ -21,13 +21,17 @@ const AGE: Duration = Duration::from_secs(300);
 /// Organizations that are asked about at a time.
 const AT_A_TIME: usize = 4;
 
+/// What members of each organization may sign in with.
 type Found = BTreeMap<OrganizationId, BTreeSet<Entrance>>;
+
+/// Which organizations, and what was read of them.
+type Asked = (BTreeSet<OrganizationId>, Arc<Kept<Found>>);
 
 /// What was read last, shared by all.
 #[derive(Debug, Default)]
 pub(super) struct Entrances {
     /// Of the organizations of one policy: another one's replace them.
-    kept: Mutex<Option<(BTreeSet<OrganizationId>, Arc<Kept<Found>>)>>,
+    kept: Mutex<Option<Asked>>,
     /// That it cannot be read has been said.
     is_said: Arc<AtomicBool>,
 }
