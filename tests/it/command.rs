@@ -6,5 +6,7 @@ mod help;
 pub mod program;
 mod reading;
 mod samples;
+mod server;
 mod service;
+mod waiting;
 mod writing;
