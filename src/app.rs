@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -170,8 +170,8 @@ fn start_worker(
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<Option<BoxFuture<'static, ()>>> {
     let out = outbound::Deps { clock: common.clock.clone(), metrics: common.metrics.clone() };
-    let notifier = notify::connect(&work.notify, &out)?;
-    let owed = Arc::new(Notify::new());
+    let notifiers = notify::connect(&work.notify, &out)?;
+    let owed = worker::notices::Poke::default();
     let policy = Policy { mode: work.worker.mode, ..config.policy.clone() };
     let (publish, policy) = watch::channel(Arc::new(policy));
     let reload = reload::Reload {
@@ -193,7 +193,7 @@ fn start_worker(
         clock: common.clock.clone(),
         metrics: common.metrics.clone(),
         owed: owed.clone(),
-        channels: notifier.iter().map(|notifier| notifier.channel()).collect(),
+        channels: notifiers.iter().map(|notifier| notifier.channel()).collect(),
         unwritten: common.unwritten.clone(),
     };
     let schedule = schedule(work, config, &out)?;
@@ -204,12 +204,12 @@ fn start_worker(
         return Ok(scheduler);
     }
     tasks.spawn(worker::run(deps, work.worker.clone(), common.shutdown.clone()));
-    if let Some(notifier) = notifier {
+    for notifier in notifiers {
         let deps = worker::notices::Deps {
             store: common.store.clone(),
             notifier,
             clock: common.clock.clone(),
-            poke: owed,
+            poke: owed.clone(),
         };
         tasks.spawn(worker::notices::run(deps, common.shutdown.clone()));
     }

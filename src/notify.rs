@@ -1,4 +1,4 @@
-//! Telling people: what is said ([`text`]), and how it gets there ([`slack`]).
+//! Telling people: what is said ([`text`]), and how it gets there ([`slack`]). Each way is a channel of its own.
 //!
 //! A [`Notifier`] makes one attempt at a time and keeps nothing between attempts: what is owed, what was posted and when
 //! to try again is the worker's outbox. All its methods may be called from many tasks at once, wait at most the
@@ -13,7 +13,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 
 use crate::clock::Timestamp;
 use crate::outbound::{Deps, SetupError, Trouble};
@@ -21,12 +20,10 @@ use crate::retry::WhatNow;
 
 pub use message::{Message, Tag};
 
-/// Where to tell people; none is allowed, and said at start.
-#[derive(Debug, Clone)]
-pub enum Settings {
-    None,
-    SlackBot { token: SecretString, channel: String, api_url: reqwest::Url },
-    SlackWebhook { url: SecretString },
+/// Where to tell people; nowhere is allowed, and said at start.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub slack: Option<slack::Settings>,
 }
 
 /// One way to tell people.
@@ -168,16 +165,14 @@ impl fmt::Display for Word {
     }
 }
 
-/// Makes the notifier that the settings name; `None` when nobody is to be told.
+/// Makes the notifiers that the settings name, each with a channel of its own.
 ///
 /// # Errors
 /// When an address is neither HTTPS nor on this machine.
-pub fn connect(settings: &Settings, deps: &Deps) -> Result<Option<Arc<dyn Notifier>>, SetupError> {
-    Ok(match settings {
-        Settings::None => None,
-        Settings::SlackBot { token, channel, api_url } => {
-            Some(Arc::new(slack::Bot::new(token.clone(), channel.clone(), api_url.clone(), deps)?))
-        }
-        Settings::SlackWebhook { url } => Some(Arc::new(slack::Webhook::new(url, deps)?)),
-    })
+pub fn connect(settings: &Settings, deps: &Deps) -> Result<Vec<Arc<dyn Notifier>>, SetupError> {
+    let mut notifiers: Vec<Arc<dyn Notifier>> = Vec::new();
+    if let Some(slack) = &settings.slack {
+        notifiers.push(slack::connect(slack, deps)?);
+    }
+    Ok(notifiers)
 }

@@ -92,8 +92,9 @@ pub trait Store: Send + Sync + 'static {
     /// How many records the head says there are.
     async fn audit_head(&self) -> Result<u64, Error>;
 
-    /// Notices that are owed and due at `now`, oldest first.
-    async fn due_notices(&self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error>;
+    /// Notices that are owed on `channel` and due at `now`, oldest first. What piles up on one channel hides nothing of
+    /// another.
+    async fn due_notices(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error>;
     /// Adds or renews what is owed outside a case (the brake, an unreadable policy). The same topic is owed once.
     async fn owe(&self, owed: Vec<Owed>) -> Result<(), Error>;
     /// Takes a notice before anything about it leaves: after a crash nobody knows what became of that. `handle` is what
@@ -172,7 +173,7 @@ pub struct SavePerson {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owed {
     pub topic: Topic,
-    /// The notifier's name: `slack`.
+    /// The notifier's name: `slack`, `mail`, `ticket`.
     pub channel: String,
     pub version: u64,
     /// The text of a notice without a case; a case's text is made from the case when it is sent.
@@ -201,6 +202,8 @@ pub struct Notice {
     pub sending_since: Option<Timestamp>,
     pub attempts: u32,
     pub text: Option<String>,
+    /// When the owed version came about.
+    pub owed_at: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub use unwritten::{Unrecorded, Unwritten};
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth0;
@@ -64,8 +64,8 @@ pub struct Deps {
     pub policy: watch::Receiver<Arc<Policy>>,
     pub clock: SharedClock,
     pub metrics: Arc<Metrics>,
-    /// Woken when something is newly owed to people.
-    pub owed: Arc<Notify>,
+    /// Poked when something is newly owed to people.
+    pub owed: notices::Poke,
     /// The notifiers that are configured; each owes every case once.
     pub channels: Vec<&'static str>,
     /// What was contained and could not be put on record yet.

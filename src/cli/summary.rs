@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::config::{Config, Found, Role, Roles, Work};
 use crate::event::Source;
+use crate::notify::slack;
 use crate::policy::Mode;
 
 /// What Lockstep allows itself of the vendors' limits.
@@ -165,11 +166,10 @@ fn webhooks(config: &Config) -> Vec<&'static str> {
 }
 
 fn tells(notify: &crate::notify::Settings) -> Option<&'static str> {
-    match notify {
-        crate::notify::Settings::None => None,
-        crate::notify::Settings::SlackBot { .. } => Some("Slack, one message per case"),
-        crate::notify::Settings::SlackWebhook { .. } => Some("Slack, by incoming webhook"),
-    }
+    notify.slack.as_ref().map(|slack| match slack {
+        slack::Settings::Bot { .. } => "Slack, one message per case",
+        slack::Settings::Webhook { .. } => "Slack, by incoming webhook",
+    })
 }
 
 fn notes(config: &Config, roles: &Roles) -> Vec<String> {

@@ -10,6 +10,7 @@ use super::local::{number, word};
 use super::reader::{Reader, Wrong, secret};
 use super::variables::{self, Kind};
 use crate::event::TenantId;
+use crate::notify::slack;
 use crate::policy::Mode;
 
 const SLACK_API_URL: &str = "https://slack.com/api/";
@@ -76,6 +77,12 @@ fn auth0(reader: &mut Reader<'_>) -> Option<crate::auth0::Settings> {
 }
 
 fn notify(reader: &mut Reader<'_>) -> Option<crate::notify::Settings> {
+    let slack = slack(reader);
+    Some(crate::notify::Settings { slack: slack? })
+}
+
+/// `Some(None)` when Slack is not set up.
+fn slack(reader: &mut Reader<'_>) -> Option<Option<slack::Settings>> {
     let api_url = url_or(reader, variables::SLACK_API_URL, SLACK_API_URL);
     let token = reader.parsed(variables::SLACK_BOT_TOKEN, bot_token);
     let channel = reader.parsed(variables::SLACK_CHANNEL, channel);
@@ -95,10 +102,10 @@ fn notify(reader: &mut Reader<'_>) -> Option<crate::notify::Settings> {
             if !reader.is_set(variables::SLACK_CHANNEL) {
                 reader.missing(variables::SLACK_CHANNEL, "beside a bot token");
             }
-            Some(crate::notify::Settings::SlackBot { token: token?, channel: channel?, api_url: api_url? })
+            Some(Some(slack::Settings::Bot { token: token?, channel: channel?, api_url: api_url? }))
         }
-        (false, true) => Some(crate::notify::Settings::SlackWebhook { url: webhook? }),
-        (false, false) => Some(crate::notify::Settings::None),
+        (false, true) => Some(Some(slack::Settings::Webhook { url: webhook? })),
+        (false, false) => Some(None),
     }
 }
 

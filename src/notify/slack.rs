@@ -11,18 +11,42 @@ mod mrkdwn;
 mod webhook;
 mod words;
 
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
 use crate::clock;
 use crate::outbound::http::{Answer, Unreadable};
-use crate::outbound::{Deps, Sending, Trouble};
+use crate::outbound::{Deps, Sending, SetupError, Trouble};
 use crate::retry;
 
-use super::{Error, Word};
+use super::{Error, Notifier, Word};
 
 pub use bot::Bot;
 pub use webhook::Webhook;
 
 /// The name under which the store keeps what is owed to Slack, whichever way is set up.
 pub const CHANNEL: &str = "slack";
+
+/// Which of the two ways.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    Bot { token: SecretString, channel: String, api_url: reqwest::Url },
+    Webhook { url: SecretString },
+}
+
+/// Makes the notifier that the settings name.
+///
+/// # Errors
+/// When an address is neither HTTPS nor on this machine.
+pub fn connect(settings: &Settings, deps: &Deps) -> Result<Arc<dyn Notifier>, SetupError> {
+    Ok(match settings {
+        Settings::Bot { token, channel, api_url } => {
+            Arc::new(Bot::new(token.clone(), channel.clone(), api_url.clone(), deps)?)
+        }
+        Settings::Webhook { url } => Arc::new(Webhook::new(url, deps)?),
+    })
+}
 
 /// Slack documents that a 429 names the time (docs.slack.dev/apis/web-api/rate-limits); should it not, this long.
 const THROTTLED_WITHOUT_A_TIME: std::time::Duration = std::time::Duration::from_secs(30);

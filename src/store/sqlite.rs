@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_cases_audit_notices.sql"),
     include_str!("migrations/0002_people_notes_leases.sql"),
     include_str!("migrations/0003_deliveries_by_second.sql"),
+    include_str!("migrations/0004_notices_by_channel.sql"),
 ];
 /// Reads at a time: a worker's look and somebody on the command line do not wait for each other.
 const READERS: usize = 2;
@@ -221,8 +222,9 @@ impl Store for Sqlite {
         self.read(move |connection| Ok(audit::head(connection)?.0)).await
     }
 
-    async fn due_notices(&self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error> {
-        self.read(move |connection| notices::due(connection, now, limit)).await
+    async fn due_notices(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error> {
+        let channel = channel.to_owned();
+        self.read(move |connection| notices::due(connection, &channel, now, limit)).await
     }
 
     async fn owe(&self, owed: Vec<Owed>) -> Result<(), Error> {

@@ -53,7 +53,7 @@ pub(super) async fn bury(deps: &Deps, letter: DeadLetter) -> Result<(), Error> {
     deps.store.bury(letter).await?;
     deps.store.record(vec![entry]).await?;
     deps.store.owe(owed).await?;
-    deps.owed.notify_one();
+    deps.owed.poke();
     Ok(())
 }
 

@@ -11,6 +11,9 @@
 //! * Where the vendor can neither update nor look ([`FollowUp::NewMessage`]), news is told by stage, and a message whose
 //!   outcome is unknown is sent again: twice is better than never.
 //!
+//! One loop tells on one channel; several run side by side on one store, and nothing that goes wrong on one channel reaches
+//! another: what is due, who has taken it, the vendor's patience and the trouble are all kept by channel.
+//!
 //! Topics are delivered side by side. Several processes may run it on one store: who takes a notice first tells it, and
 //! whatever has taken it and died lets go of it after `LOOK_AFTER`. It decides no wording and writes to nothing but the
 //! outbox.
@@ -22,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -54,8 +57,22 @@ pub struct Deps {
     pub store: Arc<dyn Store>,
     pub notifier: Arc<dyn Notifier>,
     pub clock: SharedClock,
-    /// Notified after something new is owed; a missed poke costs a second, nothing else.
-    pub poke: Arc<Notify>,
+    pub poke: Poke,
+}
+
+/// Wakes the loops after something new is owed: each of them, however many there are. A missed poke costs a second,
+/// nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct Poke(watch::Sender<()>);
+
+impl Poke {
+    pub fn poke(&self) {
+        self.0.send_replace(());
+    }
+
+    fn listen(&self) -> watch::Receiver<()> {
+        self.0.subscribe()
+    }
 }
 
 /// Delivers what is owed until `shutdown`, then waits for the attempts that have left. Dropping it at any point is
@@ -63,6 +80,7 @@ pub struct Deps {
 pub async fn run(deps: Deps, shutdown: CancellationToken) {
     let deps = Arc::new(deps);
     let mut outbox = Outbox::default();
+    let mut poked = deps.poke.listen();
     // Tasks of their own, not futures of this one: an attempt that has been given the store's last reader must go on
     // while this loop waits for one.
     let mut attempts = JoinSet::new();
@@ -74,7 +92,7 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = deps.poke.notified() => {}
+            _ = poked.changed() => {}
             () = tokio::time::sleep(look_again) => {}
             Some(ended) = attempts.join_next() => outbox.settle(report(ended), &deps),
         }
@@ -108,10 +126,11 @@ impl Outbox {
         if self.in_hand.len() >= IN_HAND_MAX {
             return (Vec::new(), LOOK_EVERY);
         }
-        let due = match deps.store.due_notices(now, DUE_MAX).await {
+        let due = match deps.store.due_notices(deps.notifier.channel(), now, DUE_MAX).await {
             Ok(due) => due,
             Err(error) => {
                 self.note_trouble(
+                    deps.notifier.channel(),
                     &anyhow::Error::new(error).context("what is owed to people cannot be read"),
                 );
                 return (Vec::new(), LOOK_EVERY);
@@ -123,8 +142,7 @@ impl Outbox {
     fn choose(&mut self, due: Vec<Notice>, deps: &Deps, now: Timestamp) -> (Vec<Notice>, Duration) {
         let mut chosen = Vec::new();
         let mut wake_at = clock::after(now, LOOK_EVERY);
-        let mine = due.into_iter().filter(|notice| notice.channel == deps.notifier.channel());
-        for notice in mine {
+        for notice in due {
             if self.in_hand.len() >= IN_HAND_MAX {
                 break;
             }
@@ -154,33 +172,34 @@ impl Outbox {
     }
 
     fn settle(&mut self, report: Report, deps: &Deps) {
+        let channel = deps.notifier.channel();
         self.in_hand.remove(&report.topic);
         match report.ended {
             Ended::Told { at } => {
                 self.resting.insert(report.topic, clock::after(at, SAME_MESSAGE_EVERY));
-                self.trouble_is_over();
+                self.trouble_is_over(channel);
             }
             Ended::NothingToTell | Ended::InOtherHands => {}
             Ended::Throttled { call, until } => self.paces.throttled(call, until),
-            Ended::Failed(error) => self.note_trouble(&error),
+            Ended::Failed(error) => self.note_trouble(channel, &error),
             Ended::StoreFailed(error) => {
                 self.resting.insert(report.topic, clock::after(deps.clock.now(), STORE_FAILED_REST));
-                self.note_trouble(&error);
+                self.note_trouble(channel, &error);
             }
         }
     }
 
-    fn note_trouble(&mut self, error: &anyhow::Error) {
+    fn note_trouble(&mut self, channel: &str, error: &anyhow::Error) {
         let words = format!("{error:#}");
         if self.trouble.as_ref() != Some(&words) {
-            tracing::warn!(error = words, "people cannot be told; it stays owed and is tried again");
+            tracing::warn!(channel, error = words, "people cannot be told; it stays owed and is tried again");
             self.trouble = Some(words);
         }
     }
 
-    fn trouble_is_over(&mut self) {
+    fn trouble_is_over(&mut self, channel: &str) {
         if self.trouble.take().is_some() {
-            tracing::info!("people can be told again");
+            tracing::info!(channel, "people can be told again");
         }
     }
 }

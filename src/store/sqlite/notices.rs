@@ -23,12 +23,18 @@ impl Key {
 
 /// Due are those that are owed in a newer version than was sent, when their time has come: also one whose post may have
 /// left before a crash, for then `sending_since` is set and its version not yet marked as sent.
-pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error> {
+pub(super) fn due(
+    connection: &Connection,
+    channel: &str,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Notice>, Error> {
     let mut select = connection.prepare_cached(
-        "SELECT topic, channel, owed_version, sent_version, handle, sending_since, attempts, text FROM notices
-         WHERE owed_version > sent_version AND next_at <= ?1 ORDER BY next_at, topic, channel LIMIT ?2",
+        "SELECT topic, channel, owed_version, sent_version, handle, sending_since, attempts, text, owed_at
+         FROM notices WHERE owed_version > sent_version AND channel = ?1 AND next_at <= ?2
+         ORDER BY next_at, topic LIMIT ?3",
     )?;
-    let mut rows = select.query(params![micros(now), limit])?;
+    let mut rows = select.query(params![channel, micros(now), limit])?;
     let mut notices = Vec::new();
     while let Some(row) = rows.next()? {
         notices.push(read(row)?);
@@ -39,10 +45,11 @@ pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result
 /// A newer version is due at its own time, whatever the last one waited for; an older or the same one changes nothing.
 pub(super) fn owe(transaction: &Transaction<'_>, owed: &[Owed]) -> Result<(), Error> {
     let mut upsert = transaction.prepare_cached(
-        "INSERT INTO notices (topic, channel, owed_version, sent_version, attempts, text, next_at)
-         VALUES (?1, ?2, ?3, 0, 0, ?4, ?5)
+        "INSERT INTO notices (topic, channel, owed_version, sent_version, attempts, text, next_at, owed_at)
+         VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, ?5)
          ON CONFLICT (topic, channel) DO UPDATE
-         SET owed_version = excluded.owed_version, attempts = 0, text = excluded.text, next_at = excluded.next_at
+         SET owed_version = excluded.owed_version, attempts = 0, text = excluded.text, next_at = excluded.next_at,
+             owed_at = excluded.owed_at
          WHERE excluded.owed_version > notices.owed_version",
     )?;
     for owed in owed {
@@ -126,6 +133,7 @@ fn read(row: &Row<'_>) -> Result<Notice, Error> {
         sending_since: row.get::<_, Option<i64>>(5)?.map(timestamp).transpose()?,
         attempts: row.get(6)?,
         text: row.get(7)?,
+        owed_at: timestamp(row.get(8)?)?,
     })
 }
 

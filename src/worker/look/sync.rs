@@ -339,7 +339,7 @@ impl<'a> Look<'a> {
         let is_owed = !save.owed.is_empty();
         self.looker.deps.store.save_person(save).await.map_err(|error| Trouble::from_store(&error))?;
         if is_owed {
-            self.looker.deps.owed.notify_one();
+            self.looker.deps.owed.poke();
         }
         Ok(())
     }

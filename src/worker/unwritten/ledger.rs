@@ -131,7 +131,7 @@ impl Ledger {
             record::measure(&deps.metrics, before.as_ref(), case);
             record::log_change(before.as_ref(), case, case.subject);
         }
-        deps.owed.notify_one();
+        deps.owed.poke();
         Ok(())
     }
 

@@ -273,7 +273,7 @@ fn the_example_is_a_good_configuration_that_cannot_touch_a_real_tenant() {
     let config = config::load(&example().into_iter().collect(), &Roles::all())
         .unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let work = config.work.unwrap();
-    let lockstep::notify::Settings::SlackBot { api_url, .. } = &work.notify else {
+    let Some(lockstep::notify::slack::Settings::Bot { api_url, .. }) = &work.notify.slack else {
         panic!("{:?}", work.notify)
     };
     for url in [&work.entra.login_url, &work.entra.graph_url, &work.auth0.url, api_url] {

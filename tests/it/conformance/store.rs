@@ -41,6 +41,8 @@ macro_rules! hold_to_every_promise {
             a_change_of_a_message_is_made_by_one_and_its_successor_is_heard_last,
             a_failed_notice_waits_and_an_unknown_one_keeps_its_mark,
             a_case_and_what_is_owed_for_it_are_saved_together,
+            what_piles_up_on_one_channel_is_not_in_the_way_of_another,
+            a_newer_version_has_its_own_time,
             deliveries_are_remembered_and_forgotten,
             a_dead_letter_is_there_once_with_the_newest_reason,
             a_removed_dead_letter_is_on_record,

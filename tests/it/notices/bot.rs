@@ -107,7 +107,7 @@ async fn the_message_carries_the_ids_that_find_it_again_and_nothing_else() {
 #[tokio::test]
 async fn a_channel_may_be_given_by_name() {
     let mut desk = Desk::bot().await;
-    desk.set_up(lockstep::notify::Settings::SlackBot {
+    desk.set_up(lockstep::notify::slack::Settings::Bot {
         token: desk.twin.setup().slack_bot_token.clone().into(),
         channel: "#security-incidents".into(),
         api_url: desk.twin.urls().slack_api_url.parse().unwrap(),

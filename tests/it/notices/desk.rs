@@ -10,15 +10,14 @@ use lockstep::case::{
 };
 use lockstep::clock::{self, Clock, SystemClock, Timestamp};
 use lockstep::event::{EventId, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject, TenantId};
-use lockstep::notify::{Notifier, Settings, connect};
+use lockstep::notify::{Notifier, Settings, connect, slack};
 use lockstep::outbound;
 use lockstep::store::sqlite::Sqlite;
 use lockstep::store::{self, Notice, Owed, SaveCase, Store, Topic};
 use lockstep::telemetry::Metrics;
-use lockstep::worker::notices::{self, Deps};
+use lockstep::worker::notices::{self, Deps, Poke};
 use lockstep_twin::world::Message;
 use lockstep_twin::{Setup, Twin, Vendor};
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -52,7 +51,7 @@ pub struct Desk {
     pub twin: Twin,
     pub store: Arc<dyn Store>,
     pub clock: Arc<HandClock>,
-    pub poke: Arc<Notify>,
+    pub poke: Poke,
     pub metrics: Arc<Metrics>,
     settings: Settings,
     _dir: tempfile::TempDir,
@@ -92,7 +91,7 @@ impl Desk {
 
     pub async fn bot_at(setup: Setup) -> Desk {
         let twin = Twin::start(setup).await;
-        let settings = Settings::SlackBot {
+        let settings = slack::Settings::Bot {
             token: twin.setup().slack_bot_token.clone().into(),
             channel: twin.setup().slack_channel.clone(),
             api_url: twin.urls().slack_api_url.parse().unwrap(),
@@ -102,18 +101,23 @@ impl Desk {
 
     pub async fn webhook() -> Desk {
         let twin = Twin::start(Setup::default()).await;
-        let settings = Settings::SlackWebhook { url: twin.urls().slack_webhook_url.into() };
+        let settings = slack::Settings::Webhook { url: twin.urls().slack_webhook_url.into() };
         Desk::with(twin, settings)
     }
 
-    pub fn with(twin: Twin, settings: Settings) -> Desk {
+    pub fn with(twin: Twin, slack: slack::Settings) -> Desk {
+        Desk::telling(twin, Settings { slack: Some(slack) })
+    }
+
+    /// On the channel that the settings name.
+    pub fn telling(twin: Twin, settings: Settings) -> Desk {
         let dir = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&store::sqlite::Settings { file: dir.path().join("lockstep.db") }).unwrap();
         Desk {
             twin,
             store: Arc::new(store),
             clock: HandClock::new(),
-            poke: Arc::default(),
+            poke: Poke::default(),
             metrics: Metrics::new(),
             settings,
             _dir: dir,
@@ -121,13 +125,17 @@ impl Desk {
     }
 
     /// The same desk, set up for another way of telling.
-    pub fn set_up(&mut self, settings: Settings) {
-        self.settings = settings;
+    pub fn set_up(&mut self, slack: slack::Settings) {
+        self.settings = Settings { slack: Some(slack) };
     }
 
     pub fn notifier(&self) -> Arc<dyn Notifier> {
         let deps = outbound::Deps { clock: self.clock.clone(), metrics: self.metrics.clone() };
-        connect(&self.settings, &deps).unwrap().unwrap()
+        connect(&self.settings, &deps).unwrap().remove(0)
+    }
+
+    fn channel(&self) -> &'static str {
+        self.notifier().channel()
     }
 
     pub fn start(&self) -> Running {
@@ -145,25 +153,29 @@ impl Desk {
     pub async fn save(&self, case: &Case) {
         let owed = Owed {
             topic: Topic::Case(case.id),
-            channel: "slack".into(),
+            channel: self.channel().into(),
             version: case.version,
             text: None,
             due_at: self.clock.now(),
         };
         let save = SaveCase { case: case.clone(), audit: vec![], owed: vec![owed], links: vec![] };
         self.store.save_case(save).await.unwrap();
-        self.poke.notify_one();
+        self.poke.poke();
     }
 
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
-        self.poke.notify_one();
+        self.poke.poke();
     }
 
     /// What is owed and not delivered, due or not.
     pub async fn owed(&self) -> Vec<Notice> {
         self.store
-            .due_notices(clock::after(self.clock.now(), Duration::from_secs(1_000_000)), 1_000)
+            .due_notices(
+                self.channel(),
+                clock::after(self.clock.now(), Duration::from_secs(1_000_000)),
+                1_000,
+            )
             .await
             .unwrap()
     }
@@ -171,7 +183,7 @@ impl Desk {
     /// Whether anything would be tried `seconds` from now.
     pub async fn is_due_in(&self, seconds: u64) -> bool {
         let then = clock::after(self.clock.now(), Duration::from_secs(seconds));
-        !self.store.due_notices(then, 1).await.unwrap().is_empty()
+        !self.store.due_notices(self.channel(), then, 1).await.unwrap().is_empty()
     }
 
     pub async fn until_all_told(&self) {

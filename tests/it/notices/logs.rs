@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use lockstep::clock::Clock;
-use lockstep::notify::Settings;
+use lockstep::notify::slack::Settings;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::desk::{Desk, requested, until, verified};
@@ -49,7 +49,7 @@ async fn a_lasting_trouble_is_one_line_and_its_end_another_without_anybodys_name
     let _second = crate::harness::second_subscriber();
     let _seen = tracing::subscriber::set_default(subscriber);
     let mut desk = Desk::bot().await;
-    desk.set_up(Settings::SlackBot {
+    desk.set_up(Settings::Bot {
         token: desk.twin.setup().slack_bot_token.clone().into(),
         channel: "C0NOTYET001".into(),
         api_url: desk.twin.urls().slack_api_url.parse().unwrap(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lockstep::clock::Clock;
-use lockstep::notify::Settings;
+use lockstep::notify::slack::Settings;
 use lockstep::store::Topic;
 use lockstep_twin::{Fault, Match, Setup, Times, Vendor};
 
@@ -331,7 +331,7 @@ async fn a_message_somebody_deleted_is_told_anew() {
 #[tokio::test]
 async fn without_the_channel_it_stays_owed_until_somebody_makes_it() {
     let mut desk = Desk::bot().await;
-    desk.set_up(Settings::SlackBot {
+    desk.set_up(Settings::Bot {
         token: desk.twin.setup().slack_bot_token.clone().into(),
         channel: "C0NOTYET001".into(),
         api_url: desk.twin.urls().slack_api_url.parse().unwrap(),
@@ -352,7 +352,7 @@ async fn without_the_channel_it_stays_owed_until_somebody_makes_it() {
 #[tokio::test]
 async fn a_wrong_token_stays_owed_and_is_not_in_the_reason() {
     let mut desk = Desk::bot().await;
-    desk.set_up(Settings::SlackBot {
+    desk.set_up(Settings::Bot {
         token: "xoxb-revoked".to_owned().into(),
         channel: desk.twin.setup().slack_channel.clone(),
         api_url: desk.twin.urls().slack_api_url.parse().unwrap(),

@@ -2,7 +2,8 @@
 
 use lockstep::case::{CaseState, Restraint};
 use lockstep::clock::Clock;
-use lockstep::notify::{Certainty, Settings, text};
+use lockstep::notify::slack::Settings;
+use lockstep::notify::{Certainty, text};
 use lockstep_twin::{Fault, Match, Times, Vendor};
 
 use super::desk::{Desk, accepted, released, requested, verified};
@@ -98,8 +99,8 @@ async fn changing_from_webhook_to_bot_and_back_goes_on_telling() {
     desk.save(&case).await;
     desk.until_all_told().await;
     first.stop().await;
-    let by_webhook = Settings::SlackWebhook { url: desk.twin.urls().slack_webhook_url.into() };
-    desk.set_up(Settings::SlackBot {
+    let by_webhook = Settings::Webhook { url: desk.twin.urls().slack_webhook_url.into() };
+    desk.set_up(Settings::Bot {
         token: desk.twin.setup().slack_bot_token.clone().into(),
         channel: desk.twin.setup().slack_channel.clone(),
         api_url: desk.twin.urls().slack_api_url.parse().unwrap(),
@@ -120,7 +121,7 @@ async fn changing_from_webhook_to_bot_and_back_goes_on_telling() {
 async fn the_url_is_a_secret_also_when_nobody_answers() {
     let mut desk = Desk::webhook().await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    desk.set_up(Settings::SlackWebhook { url: format!("http://{free}/services/T/B/topsecret").into() });
+    desk.set_up(Settings::Webhook { url: format!("http://{free}/services/T/B/topsecret").into() });
     let case = requested(1, desk.clock.now());
     let error = desk.notifier().post(&text::case(&case, desk.clock.now())).await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::NotPosted);

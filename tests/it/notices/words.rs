@@ -7,7 +7,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::routing::any;
 use lockstep::clock::Clock;
-use lockstep::notify::Settings;
+use lockstep::notify::slack::Settings;
 use lockstep_twin::{Setup, Twin};
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ impl Script {
         let twin = Twin::start(Setup::default()).await;
         let token = twin.setup().slack_bot_token.clone().into();
         let channel = twin.setup().slack_channel.clone();
-        Desk::with(twin, Settings::SlackBot { token, channel, api_url: self.serve().await })
+        Desk::with(twin, Settings::Bot { token, channel, api_url: self.serve().await })
     }
 }
 

@@ -130,7 +130,7 @@ crate::stories! {
         }).await;
         stage.until_case(person, CaseState::Verified).await;
         stage.until("all is told", async || {
-            stage.store().due_notices(lockstep::clock::Timestamp::MAX, 100).await.unwrap().is_empty().then_some(())
+            stage.store().due_notices("slack", lockstep::clock::Timestamp::MAX, 100).await.unwrap().is_empty().then_some(())
         }).await;
         let pages = stage.messages().iter().filter(|m| m.text().contains("The contain brake is on")).count();
         assert_eq!((pages, stage.messages().len()), (1, 7), "one page, and one message per case");

@@ -111,7 +111,7 @@ async fn two_processes_that_hear_of_the_same_people_lock_once_and_tell_once() {
     }
     stage
         .until("all is told", async || {
-            let owed = stage.store().due_notices(Timestamp::MAX, 100).await.unwrap();
+            let owed = stage.store().due_notices("slack", Timestamp::MAX, 100).await.unwrap();
             owed.is_empty().then_some(())
         })
         .await;

@@ -87,7 +87,7 @@ pub(super) async fn a_person_is_saved_with_records_debts_and_links(bench: &Bench
     assert_eq!(store.links(person(1)).await.unwrap(), [kept, new]);
     assert_eq!(store.links(person(2)).await.unwrap(), [old], "somebody else's link stays");
     assert_eq!(verify(&*store).await, Ok(2));
-    let due = store.due_notices(morning(), 10).await.unwrap();
+    let due = store.due_notices("slack", morning(), 10).await.unwrap();
     assert_eq!(due.iter().map(|notice| &notice.topic).collect::<Vec<_>>(), [&topic]);
     assert_eq!(store.person(person(1)).await.unwrap(), Some(whole(1)));
 }

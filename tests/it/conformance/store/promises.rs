@@ -44,7 +44,7 @@ pub(super) async fn a_save_over_another_version_is_refused_whole(bench: &Bench) 
     assert_eq!(store.case(first.id).await.unwrap(), Some(first));
     assert_eq!(verify(&*store).await, Ok(0));
     assert_eq!(store.links(person(1)).await.unwrap(), []);
-    assert_eq!(store.due_notices(Timestamp::MAX, 10).await.unwrap(), []);
+    assert_eq!(store.due_notices("slack", Timestamp::MAX, 10).await.unwrap(), []);
 }
 
 pub(super) async fn of_many_saves_of_one_version_one_wins(bench: &Bench) {
@@ -209,7 +209,7 @@ fn brake() -> Topic {
 }
 
 async fn due(store: &dyn Store, now: Timestamp) -> Vec<Notice> {
-    store.due_notices(now, 10).await.unwrap()
+    store.due_notices("slack", now, 10).await.unwrap()
 }
 
 fn later(minutes: i64) -> Timestamp {
@@ -233,6 +233,7 @@ pub(super) async fn a_notice_is_due_until_its_version_was_sent(bench: &Bench) {
         sending_since: None,
         attempts: 0,
         text,
+        owed_at: morning(),
     };
     assert_eq!(notice, wanted);
 
@@ -278,7 +279,7 @@ pub(super) async fn a_newer_version_makes_a_notice_due_at_its_own_time(bench: &B
     store.owe(vec![owed(topic, 4)]).await.unwrap();
     let kept = due(&*store, later(9)).await;
     assert!(kept.iter().any(|notice| notice.handle.as_deref() == Some("C1/17.5")), "{kept:?}");
-    assert_eq!(store.due_notices(later(9), 1).await.unwrap().len(), 1);
+    assert_eq!(store.due_notices("slack", later(9), 1).await.unwrap().len(), 1);
 }
 
 /// The notice as it is with whoever has taken it.
@@ -362,10 +363,44 @@ pub(super) async fn a_case_and_what_is_owed_for_it_are_saved_together(bench: &Be
         links: vec![account("waad|c|1")],
     };
     store.save_case(all).await.unwrap();
-    let channels: Vec<_> =
-        due(&*store, morning()).await.into_iter().map(|notice| (notice.topic, notice.channel)).collect();
-    assert_eq!(channels, [(topic.clone(), "mail".to_owned()), (topic, "slack".to_owned())]);
+    for channel in ["mail", "slack"] {
+        let owed = store.due_notices(channel, morning(), 10).await.unwrap();
+        let owed: Vec<_> = owed.into_iter().map(|notice| (notice.topic, notice.channel)).collect();
+        assert_eq!(owed, [(topic.clone(), channel.to_owned())]);
+    }
     assert_eq!(verify(&*store).await, Ok(1));
+}
+
+pub(super) async fn what_piles_up_on_one_channel_is_not_in_the_way_of_another(bench: &Bench) {
+    let store = bench.open().await;
+    let by_mail = |n: u128| Owed { channel: "mail".into(), ..owed(Topic::Case(case(n).id), 1) };
+    store.owe((1..=20).map(by_mail).collect()).await.unwrap();
+    store.owe(vec![Owed { due_at: later(1), ..owed(brake(), 1) }]).await.unwrap();
+    let one = store.due_notices("slack", later(1), 1).await.unwrap();
+    assert_eq!(one.iter().map(|notice| &notice.topic).collect::<Vec<_>>(), [&brake()]);
+
+    let mail = store.due_notices("mail", later(1), 1).await.unwrap().remove(0);
+    let topic = mail.topic.clone();
+    store.owe(vec![owed(topic.clone(), 1)]).await.unwrap();
+    let mail = taken(&*store, &mail, later(1), None).await;
+    store.notice_sent(&mail, 1, None).await.unwrap();
+    let chat = due(&*store, later(1)).await.into_iter().find(|notice| notice.topic == topic).unwrap();
+    assert_eq!((chat.sent_version, chat.sending_since), (0, None), "nobody has taken or told it there");
+}
+
+pub(super) async fn a_newer_version_has_its_own_time(bench: &Bench) {
+    let store = bench.open().await;
+    store.owe(vec![owed(brake(), 1)]).await.unwrap();
+    let notice = due(&*store, morning()).await.remove(0);
+    let failed = NoticeFailed { next_at: later(5), why: "503".into(), outcome: PostOutcome::NotPosted };
+    store.notice_failed(&notice, failed).await.unwrap();
+    assert_eq!(
+        due(&*store, later(5)).await.remove(0).owed_at,
+        morning(),
+        "trying again does not make it newer"
+    );
+    store.owe(vec![Owed { due_at: later(7), ..owed(brake(), 2) }]).await.unwrap();
+    assert_eq!(due(&*store, later(7)).await.remove(0).owed_at, later(7));
 }
 
 pub(super) async fn deliveries_are_remembered_and_forgotten(bench: &Bench) {

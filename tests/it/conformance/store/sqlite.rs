@@ -143,9 +143,10 @@ async fn what_was_stored_by_an_earlier_layout_is_still_read() {
         assert_eq!(store.released_cases(person(1), 1).await.unwrap()[0].version, 3);
         assert_eq!(store.links(person(1)).await.unwrap(), [account("auth0|5f7c"), account("waad|con|3b1f")]);
         assert_eq!(verify(&store).await, Ok(2));
-        let notices = store.due_notices(Timestamp::MAX, 10).await.unwrap();
+        let notices = store.due_notices("slack", Timestamp::MAX, 10).await.unwrap();
         assert_eq!(notices.len(), 1, "{notices:?}");
         assert_eq!(notices[0].handle.as_deref(), Some("C1/17.5"));
+        assert_eq!(notices[0].owed_at, at("2026-03-02T08:00:00Z"), "as far as it is known");
         assert_eq!(store.dead_letters(10).await.unwrap().len(), 1);
         let seen = store.deliveries_since(Timestamp::UNIX_EPOCH, 10).await.unwrap();
         assert_eq!(seen.len(), 1);
