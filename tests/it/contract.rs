@@ -48,7 +48,7 @@ fn described_by<'a>(
     match entry.vendor {
         Vendor::Graph => Some((graph, entry.path.strip_prefix("/v1.0")?)),
         Vendor::Auth0 => Some((auth0, entry.path.strip_prefix("/api/v2")?)),
-        Vendor::Login | Vendor::Slack => None,
+        Vendor::Login | Vendor::Slack | Vendor::Mail | Vendor::Ticket => None,
     }
 }
 

@@ -24,10 +24,15 @@ pub enum Vendor {
     Auth0,
     /// The Slack Web API and incoming webhooks.
     Slack,
+    /// A mail server.
+    Mail,
+    /// A ticket system's inbound webhook.
+    Ticket,
 }
 
 impl Vendor {
-    pub const ALL: [Vendor; 4] = [Vendor::Login, Vendor::Graph, Vendor::Auth0, Vendor::Slack];
+    pub const ALL: [Vendor; 6] =
+        [Vendor::Login, Vendor::Graph, Vendor::Auth0, Vendor::Slack, Vendor::Mail, Vendor::Ticket];
 }
 
 /// One way to fail.

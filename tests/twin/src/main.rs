@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Parser)]
 #[command(name = "lockstep-twin", version)]
 struct Arguments {
-    /// First of four ports: Entra and Graph, Auth0, Slack, control plane; 0 takes free ones.
+    /// First of six ports: Entra and Graph, Auth0, Slack, control plane, mail, tickets; 0 takes free ones.
     #[arg(long, default_value_t = 18_081, value_name = "PORT")]
     port_base: u16,
     /// People that work here from the start.
@@ -41,8 +41,8 @@ enum PlanName {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Some(control_port) = port(&arguments, 3) else {
-        eprintln!("--port-base must leave room for four ports");
+    let (Some(control_port), Some(_)) = (port(&arguments, 3), port(&arguments, 5)) else {
+        eprintln!("--port-base must leave room for six ports");
         return ExitCode::from(64);
     };
     let listener = match tokio::net::TcpListener::bind(("127.0.0.1", control_port)).await {
@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
     };
     let twin = Twin::start(setup(&arguments)).await;
     populate(&twin, arguments.people);
-    for (name, value) in twin.env() {
+    for (name, value) in twin.env().into_iter().chain(twin.env_to_tell()) {
         println!("{name}={value}");
     }
     let address = listener.local_addr().expect("a bound listener has an address");
@@ -79,7 +79,13 @@ fn setup(arguments: &Arguments) -> Setup {
     let latency = Duration::from_millis(arguments.latency_ms);
     let start = if arguments.unlimited { Setup::unlimited() } else { Setup::default() };
     Setup {
-        ports: Some(Ports { entra: fixed(0), auth0: fixed(1), slack: fixed(2) }),
+        ports: Some(Ports {
+            entra: fixed(0),
+            auth0: fixed(1),
+            slack: fixed(2),
+            smtp: fixed(4),
+            ticket: fixed(5),
+        }),
         plan: match arguments.plan {
             PlanName::Free => Plan::Free,
             PlanName::Essentials => Plan::Essentials,

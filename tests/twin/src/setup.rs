@@ -51,6 +51,8 @@ pub struct Ports {
     pub entra: u16,
     pub auth0: u16,
     pub slack: u16,
+    pub smtp: u16,
+    pub ticket: u16,
 }
 
 /// How long each vendor thinks before it answers.
@@ -187,6 +189,8 @@ pub struct Setup {
     pub azure_monitor_secret: String,
     /// Secret in the URL of the Event Grid webhook.
     pub event_grid_secret: String,
+    /// Signs the tickets' webhooks.
+    pub ticket_webhook_secret: String,
     pub latency: Latency,
     /// Journal entries kept; the oldest go first, the counters stay exact.
     pub journal_cap: usize,
@@ -236,6 +240,7 @@ impl Default for Setup {
             risk_webhook_secret: "whsec_dHdpbi1yaXNrLXdlYmhvb2stc2VjcmV0LTAwMDA=".into(),
             azure_monitor_secret: "twin-azure-monitor-secret-41d7".into(),
             event_grid_secret: "twin-event-grid-secret-8c26".into(),
+            ticket_webhook_secret: "whsec_dHdpbi10aWNrZXQtd2ViaG9vay1zZWNyZXQtMDA=".into(),
             latency: Latency::default(),
             journal_cap: 200_000,
             ports: None,
@@ -277,6 +282,10 @@ pub struct Urls {
     pub slack_api_url: String,
     /// An incoming webhook of the same channel.
     pub slack_webhook_url: String,
+    /// A mail server without TLS.
+    pub smtp_url: String,
+    /// A ticket system's inbound webhook.
+    pub ticket_url: String,
 }
 
 /// Every environment variable that Lockstep needs to work against the twin.
@@ -304,6 +313,18 @@ pub fn environment(setup: &Setup, urls: &Urls) -> BTreeMap<String, String> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.clone()))
     .collect()
+}
+
+/// What sets up mail and tickets.
+pub fn environment_to_tell(setup: &Setup, urls: &Urls) -> BTreeMap<String, String> {
+    let all = [
+        ("SMTP_URL", urls.smtp_url.as_str()),
+        ("MAIL_FROM", "lockstep@contoso.example"),
+        ("MAIL_TO", "security@contoso.example,oncall@contoso.example"),
+        ("TICKET_URL", &urls.ticket_url),
+        ("TICKET_WEBHOOK_SECRET", &setup.ticket_webhook_secret),
+    ];
+    all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// How a Lockstep proves to Entra who it is.

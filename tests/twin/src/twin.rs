@@ -3,7 +3,7 @@
 use crate::faults::{Faults, Vendor};
 use crate::journal::Journal;
 use crate::send::{Deliveries, Sender};
-use crate::setup::{Login, Ports, Setup, Urls, environment, environment_with};
+use crate::setup::{Login, Ports, Setup, Urls, environment, environment_to_tell, environment_with};
 use crate::wire::State;
 use crate::wire::server::{Port, serve};
 use crate::world::{World, WorldGuard};
@@ -34,7 +34,7 @@ impl Drop for Running {
 impl Twin {
     /// Listens on loopback, on free ports unless the setup fixes them. Panics if a fixed port is taken.
     pub async fn start(setup: Setup) -> Twin {
-        let ports = setup.ports.unwrap_or(Ports { entra: 0, auth0: 0, slack: 0 });
+        let ports = setup.ports.unwrap_or(Ports { entra: 0, auth0: 0, slack: 0, smtp: 0, ticket: 0 });
         let state = Arc::new(State::new(setup));
         let mut tasks = Vec::new();
         let mut open = |number: u16, vendors: &'static [Vendor]| {
@@ -47,6 +47,8 @@ impl Twin {
         let entra = open(ports.entra, &[Vendor::Login, Vendor::Graph]);
         let auth0_url = open(ports.auth0, &[Vendor::Auth0]);
         let slack = open(ports.slack, &[Vendor::Slack]);
+        let smtp = open(ports.smtp, &[Vendor::Mail]);
+        let ticket = open(ports.ticket, &[Vendor::Ticket]);
         tasks.push(tokio::spawn(crate::send::deliverer::run(state.clone())));
         let urls = Urls {
             login_url: entra.clone(),
@@ -56,6 +58,8 @@ impl Twin {
             auth0_url,
             slack_api_url: format!("{slack}/api/"),
             slack_webhook_url: format!("{slack}/services/T0TWIN00001/B0TWIN00001/twinwebhooksecret"),
+            smtp_url: smtp.replace("http://", "smtp://"),
+            ticket_url: format!("{ticket}/hooks/lockstep?key={}", crate::wire::ticket::KEY),
         };
         Twin { running: Arc::new(Running { state, urls, tasks }) }
     }
@@ -88,6 +92,11 @@ impl Twin {
     /// Every environment variable that Lockstep needs to work against this twin.
     pub fn env(&self) -> BTreeMap<String, String> {
         environment(self.setup(), &self.running.urls)
+    }
+
+    /// What sets up mail and tickets besides: those of the example are told there too.
+    pub fn env_to_tell(&self) -> BTreeMap<String, String> {
+        environment_to_tell(self.setup(), &self.running.urls)
     }
 
     /// The same with another credential; the files that it names are the caller's to write.

@@ -13,6 +13,8 @@ pub(crate) mod route;
 pub(crate) mod scim;
 pub(crate) mod server;
 pub(crate) mod slack;
+pub(crate) mod smtp;
+pub(crate) mod ticket;
 
 use crate::bucket::Bucket;
 use crate::faults::{Faults, Vendor};
@@ -122,6 +124,8 @@ pub(crate) fn routes(vendor: Vendor) -> &'static [Route] {
         Vendor::Graph => graph::ROUTES,
         Vendor::Auth0 => auth0::ROUTES,
         Vendor::Slack => slack::ROUTES,
+        Vendor::Mail => &[],
+        Vendor::Ticket => ticket::ROUTES,
     }
 }
 
@@ -142,6 +146,8 @@ pub(crate) fn guard(call: &Call<'_>) -> Answer {
         Vendor::Graph => graph::guard(call),
         Vendor::Auth0 => auth0::guard(call),
         Vendor::Slack => slack::guard(call),
+        Vendor::Mail => unreachable!("mail is no HTTP"),
+        Vendor::Ticket => ticket::guard(call),
     }
 }
 
@@ -149,7 +155,9 @@ pub(crate) fn guard(call: &Call<'_>) -> Answer {
 pub(crate) async fn reach(call: &Call<'_>) -> Answer {
     match call.vendor {
         Vendor::Graph => graph::subscriptions::reach(call).await,
-        Vendor::Login | Vendor::Auth0 | Vendor::Slack => Ok(Reply::empty(200)),
+        Vendor::Login | Vendor::Auth0 | Vendor::Slack | Vendor::Mail | Vendor::Ticket => {
+            Ok(Reply::empty(200))
+        }
     }
 }
 
@@ -160,6 +168,7 @@ pub(crate) fn unknown_route(call: &Call<'_>) -> Reply {
         Vendor::Graph => graph::unknown_route(call),
         Vendor::Auth0 => auth0::unknown_route(call),
         Vendor::Slack => slack::unknown_route(call),
+        Vendor::Mail | Vendor::Ticket => ticket::unknown_route(),
     }
 }
 
@@ -170,13 +179,14 @@ pub(crate) fn failure(call: &Call<'_>, status: u16) -> Reply {
         Vendor::Graph => graph::failure(call, status),
         Vendor::Auth0 => auth0::failure(call, status),
         Vendor::Slack => slack::failure(status),
+        Vendor::Mail | Vendor::Ticket => ticket::failure(status),
     }
 }
 
 /// Headers that the vendor puts on every answer.
 pub(crate) fn finish(call: &Call<'_>, reply: &mut Reply) {
     match call.vendor {
-        Vendor::Login | Vendor::Slack => {}
+        Vendor::Login | Vendor::Slack | Vendor::Mail | Vendor::Ticket => {}
         Vendor::Graph => graph::finish(call, reply),
         Vendor::Auth0 => auth0::finish(call, reply),
     }

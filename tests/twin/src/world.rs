@@ -25,6 +25,7 @@ mod search;
 mod state;
 mod subscriptions;
 mod tokens;
+mod told;
 
 pub use access::{DeviceCredential, Grant, RefreshToken, Session, SignIn, TokenSet};
 pub use accounts::{Account, AccountId, AccountSeed, Identity};
@@ -40,6 +41,7 @@ pub use people::{Hire, Person, PersonId, Risk};
 pub use roles::Role;
 pub use state::AccountState;
 pub use subscriptions::Subscription;
+pub use told::{Hook, Letter};
 
 pub(crate) use access::Reach;
 pub(crate) use connections::{SCIM_TOKENS_MAX, SCIM_USER_SCOPES};
@@ -89,6 +91,7 @@ pub struct World {
     search: search::Index,
     tokens: tokens::Issued,
     channels: channels::Channels,
+    told: told::Told,
     /// The tenant's APIs; tests may add to them and change lifetimes.
     pub resource_servers: Vec<ResourceServer>,
 }
@@ -115,6 +118,7 @@ impl World {
             search: search::Index::new(setup.search_lag),
             tokens: tokens::Issued::new(setup),
             channels: channels::Channels::with(&setup.slack_channel),
+            told: told::Told::default(),
             resource_servers: resource_servers(setup),
         }
     }

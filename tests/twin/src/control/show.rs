@@ -2,8 +2,9 @@
 
 use super::{Outcome, Wrong, verbs};
 use crate::Twin;
-use crate::world::{Account, Group, Message, Person, World};
+use crate::world::{Account, Group, Letter, Message, Person, World};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Accounts, people and groups shown; a bigger world is not for reading.
 const SHOWN_MAX: usize = 200;
@@ -15,7 +16,10 @@ pub(super) fn page(twin: &Twin, name: &str, query: &str) -> Outcome {
         "state" => Ok(state(twin)),
         "journal" => Ok(journal(twin, query)),
         "complaints" => Ok(complaints(twin)),
-        "env" => Ok(json!(twin.env())),
+        "env" => {
+            let told = twin.env_to_tell();
+            Ok(json!(twin.env().into_iter().chain(told).collect::<BTreeMap<_, _>>()))
+        }
         "verbs" => Ok(verbs::all()),
         "routes" => Ok(Twin::routes().map(|(_, label, _)| Value::from(label)).collect()),
         _ => Err(Wrong::missing("state, journal, complaints, env, verbs or routes")),
@@ -28,7 +32,16 @@ fn state(twin: &Twin) -> Value {
     let people: Vec<Value> = world.people().take(SHOWN_MAX).map(|person| shown(&world, person)).collect();
     let messages: Vec<Value> = world.slack_messages(channel).iter().map(message).collect();
     let groups: Vec<Value> = world.groups().take(SHOWN_MAX).map(|group| shown_group(&world, group)).collect();
-    json!({ "people": people, "groups": groups, "slack": messages, "accounts": world.account_count() })
+    let letters: Vec<Value> = world.letters().iter().map(letter).collect();
+    let hooks: Vec<Value> = world.hooks().into_iter().map(|hook| hook.body).collect();
+    json!({
+        "people": people,
+        "groups": groups,
+        "slack": messages,
+        "mail": letters,
+        "tickets": hooks,
+        "accounts": world.account_count(),
+    })
 }
 
 fn shown_group(world: &World, group: &Group) -> Value {
@@ -72,6 +85,10 @@ fn account(world: &World, account: &Account) -> Value {
 fn message(message: &Message) -> Value {
     let texts: Vec<&str> = message.versions.iter().map(|version| version.text.as_str()).collect();
     json!({ "ts": message.ts, "versions": texts })
+}
+
+fn letter(letter: &Letter) -> Value {
+    json!({ "to": letter.to, "subject": letter.header("Subject"), "text": letter.text })
 }
 
 fn journal(twin: &Twin, query: &str) -> Value {

@@ -99,6 +99,9 @@ async fn accept_until_down(state: &Arc<State>, vendors: &'static [Vendor], liste
         tokio::select! {
             () = &mut down => return,
             accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if vendors == [Vendor::Mail] => {
+                    connections.spawn(super::smtp::connection(state.clone(), stream));
+                }
                 Ok((stream, _)) => { connections.spawn(connection(state.clone(), vendors, stream)); }
                 // Out of file descriptors: the accepted ones have to go first.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -202,7 +205,7 @@ fn latency(state: &State, vendor: Vendor) -> Duration {
     match vendor {
         Vendor::Login | Vendor::Graph => latency.entra,
         Vendor::Auth0 => latency.auth0,
-        Vendor::Slack => latency.slack,
+        Vendor::Slack | Vendor::Mail | Vendor::Ticket => latency.slack,
     }
 }
 
