@@ -31,6 +31,7 @@ pub mod audit;
 pub mod outbound;
 pub mod sqlite;
 pub mod telemetry;
+pub mod webhook;
 
 pub mod auth0;
 pub mod entra;

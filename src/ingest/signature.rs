@@ -6,14 +6,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
-use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 
 use super::refusal::Refusal;
 use crate::clock::Timestamp;
+use crate::webhook::{self, Key};
 
 /// The sender's clock and ours may differ by this much, either way.
 const TOLERANCE_SECONDS: u64 = 300;
@@ -21,23 +20,15 @@ const TOLERANCE_SECONDS: u64 = 300;
 const ID_CHARS_MAX: usize = 256;
 /// A header may hold several signatures while the sender rotates its keys; more than this are not looked at.
 const SIGNATURES_MAX: usize = 8;
-fn decode(secret: &SecretString) -> Option<Vec<u8>> {
-    let text = secret.expose_secret();
-    STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok()
-}
 
-/// Our secrets, ready to sign with: the key schedule is computed once, not per request.
-pub(super) struct Keys(Vec<Hmac<Sha256>>);
+/// Our secrets, ready to verify with.
+pub(super) struct Keys(Vec<Key>);
 
 impl Keys {
     /// `None` without any secret. One that cannot be read matches nothing (the configuration has refused it
     /// already); the route then stays closed instead of open.
     pub(super) fn new(secrets: &[SecretString]) -> Option<Keys> {
-        let key = |secret| {
-            let bytes = decode(secret).filter(|bytes| !bytes.is_empty())?;
-            Hmac::new_from_slice(&bytes).ok()
-        };
-        (!secrets.is_empty()).then(|| Keys(secrets.iter().filter_map(key).collect()))
+        (!secrets.is_empty()).then(|| Keys(secrets.iter().filter_map(Key::read).collect()))
     }
 
     /// Every secret is tried against every signature, whatever matched before, in constant time.
@@ -46,13 +37,7 @@ impl Keys {
         let count = claim.offered(&mut offered);
         let mut matches = subtle::Choice::from(0);
         for key in &self.0 {
-            let mut mac = key.clone();
-            mac.update(claim.id.as_bytes());
-            mac.update(b".");
-            mac.update(claim.timestamp.as_bytes());
-            mac.update(b".");
-            mac.update(&body);
-            let expected = mac.finalize().into_bytes();
+            let expected = key.sign(claim.id, claim.timestamp, &body);
             for signature in &offered[..count] {
                 matches |= expected.as_slice().ct_eq(signature);
             }
@@ -89,7 +74,7 @@ impl<'h> Claim<'h> {
     pub(super) fn read(headers: &'h HeaderMap, now: Timestamp) -> Result<Claim<'h>, Refusal> {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(Refusal::Unsigned);
         let (id, timestamp, signatures) =
-            (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
+            (header(webhook::ID)?, header(webhook::TIMESTAMP)?, header(webhook::SIGNATURE)?);
         // A dot in the id would let one signed content be read as two different deliveries.
         if id.is_empty() || id.len() > ID_CHARS_MAX || id.contains('.') {
             return Err(Refusal::Unsigned);

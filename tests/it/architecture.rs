@@ -11,7 +11,7 @@ const ROWS: &[(&[&str], Row)] = &[
     (&["clock", "retry"], Row::InOrder),
     (&["event", "case"], Row::Together),
     (&["snapshot", "policy", "action", "plan", "audit"], Row::InOrder),
-    (&["outbound", "telemetry", "sqlite"], Row::Together),
+    (&["outbound", "telemetry", "sqlite", "webhook"], Row::Together),
     (&["entra", "auth0", "store", "queue", "notify"], Row::Apart),
     (&["problem"], Row::InOrder),
     (&["ingest", "apply"], Row::InOrder),
