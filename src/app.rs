@@ -20,6 +20,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, Role, Work};
 use crate::notify;
 use crate::outbound;
+use crate::policy::notify::Channel;
 use crate::policy::{Mode, Policy};
 use crate::queue::{self, Backend, Queue};
 use crate::server::{self, AdminDeps, AdminToken};
@@ -171,6 +172,7 @@ fn start_worker(
 ) -> anyhow::Result<Option<BoxFuture<'static, ()>>> {
     let out = outbound::Deps { clock: common.clock.clone(), metrics: common.metrics.clone() };
     let notifiers = notify::connect(&work.notify, &out)?;
+    let channels: Vec<Channel> = notifiers.iter().map(|notifier| notifier.channel()).collect();
     let owed = worker::notices::Poke::default();
     let policy = Policy { mode: work.worker.mode, ..config.policy.clone() };
     let (publish, policy) = watch::channel(Arc::new(policy));
@@ -189,11 +191,11 @@ fn start_worker(
         store: common.store.clone(),
         entra: entra::Client::new(&work.entra, &out)?,
         auth0: auth0::Client::new(&work.auth0, &out)?,
-        policy,
+        policy: policy.clone(),
         clock: common.clock.clone(),
         metrics: common.metrics.clone(),
         owed: owed.clone(),
-        channels: notifiers.iter().map(|notifier| notifier.channel()).collect(),
+        channels: channels.clone(),
         unwritten: common.unwritten.clone(),
     };
     let schedule = schedule(work, config, &out)?;
@@ -205,11 +207,15 @@ fn start_worker(
     }
     tasks.spawn(worker::run(deps, work.worker.clone(), common.shutdown.clone()));
     for notifier in notifiers {
+        let others = channels.iter().copied().filter(|channel| *channel != notifier.channel());
+        let others = others.collect();
         let deps = worker::notices::Deps {
             store: common.store.clone(),
             notifier,
             clock: common.clock.clone(),
             poke: owed.clone(),
+            policy: policy.clone(),
+            others,
         };
         tasks.spawn(worker::notices::run(deps, common.shutdown.clone()));
     }

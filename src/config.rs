@@ -11,6 +11,7 @@ mod environment;
 mod ingest;
 mod local;
 mod mistakes;
+mod people;
 mod policy_file;
 mod reader;
 mod shape;

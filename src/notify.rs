@@ -1,13 +1,16 @@
-//! Telling people: what is said ([`text`]), and how it gets there ([`slack`]). Each way is a channel of its own.
+//! Telling people: what is said ([`text`]), and how it gets there ([`slack`], [`mail`], [`ticket`]). Each way is a channel
+//! of its own.
 //!
 //! A [`Notifier`] makes one attempt at a time and keeps nothing between attempts: what is owed, what was posted and when
 //! to try again is the worker's outbox. All its methods may be called from many tasks at once, wait at most the
 //! default [`crate::outbound::Timeouts`], and answer a failure with [`Error::what_now`] and with whether the message may have
 //! been posted all the same ([`Error::certainty`]). Nothing here decides *whether* people are told.
 
+pub mod mail;
 pub mod message;
 pub mod slack;
 pub mod text;
+pub mod ticket;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,21 +19,24 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::outbound::{Deps, SetupError, Trouble};
+use crate::policy::notify::Channel;
 use crate::retry::WhatNow;
 
-pub use message::{Message, Tag};
+pub use message::{Message, Severity, Tag};
 
 /// Where to tell people; nowhere is allowed, and said at start.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub slack: Option<slack::Settings>,
+    pub mail: Option<mail::Settings>,
+    pub ticket: Option<ticket::Settings>,
 }
 
 /// One way to tell people.
 #[async_trait]
 pub trait Notifier: Send + Sync + 'static {
-    /// The name under which the store keeps what is owed.
-    fn channel(&self) -> &'static str;
+    /// Which way this is; its word is the name under which the store keeps what is owed.
+    fn channel(&self) -> Channel;
 
     /// How a newer version of something already told reaches people.
     fn follow_up(&self) -> FollowUp;
@@ -85,9 +91,12 @@ pub struct Found {
 /// Why people could not be told. Never carries a token, a webhook's URL or the text of a message.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Our token, our rights or the channel: only a person can mend it.
-    #[error("refused with `{0}`: check the token, its scopes and that the app is in the channel")]
-    Refused(Word),
+    /// Our credentials, our rights or the address: only a person can mend it. `advice` says where to look.
+    #[error("refused with `{word}`: {advice}")]
+    Refused { word: Word, advice: &'static str },
+    /// Not now, says the server, and surely not taken.
+    #[error("put off (`{0}`)")]
+    PutOff(Word),
     /// The message itself; the same message will be refused again.
     #[error("the message was refused with `{word}`{}", pointer.as_ref().map(|p| format!(" at {p}")).unwrap_or_default())]
     Unfit { word: Word, pointer: Option<String> },
@@ -117,10 +126,10 @@ pub enum Certainty {
 impl Error {
     pub fn what_now(&self) -> WhatNow {
         match self {
-            Error::Refused(_) => WhatNow::AskHuman,
+            Error::Refused { .. } => WhatNow::AskHuman,
             Error::Unfit { .. } | Error::Gone(_) | Error::Unsupported(_) => WhatNow::GiveUp,
             Error::Throttled(until) => WhatNow::RetryAt(*until),
-            Error::Trouble(_) | Error::Failed(_) => WhatNow::BackOff,
+            Error::Trouble(_) | Error::Failed(_) | Error::PutOff(_) => WhatNow::BackOff,
         }
     }
 
@@ -173,6 +182,12 @@ pub fn connect(settings: &Settings, deps: &Deps) -> Result<Vec<Arc<dyn Notifier>
     let mut notifiers: Vec<Arc<dyn Notifier>> = Vec::new();
     if let Some(slack) = &settings.slack {
         notifiers.push(slack::connect(slack, deps)?);
+    }
+    if let Some(mail) = &settings.mail {
+        notifiers.push(Arc::new(mail::Mail::new(mail, deps)?));
+    }
+    if let Some(ticket) = &settings.ticket {
+        notifiers.push(Arc::new(ticket::Webhook::new(ticket, deps)?));
     }
     Ok(notifiers)
 }

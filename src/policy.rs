@@ -6,6 +6,7 @@
 pub mod affected;
 pub mod groups;
 pub mod mapping;
+pub mod notify;
 pub mod sync;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub struct Policy {
     pub mfa: sync::Mfa,
     pub leavers: sync::Leavers,
     pub sweep: sync::Sweep,
+    pub notify: notify::Notify,
 }
 
 /// `LOCKSTEP_MODE`

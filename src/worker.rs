@@ -39,6 +39,7 @@ use crate::auth0;
 use crate::clock::SharedClock;
 use crate::entra;
 use crate::event::Lane;
+use crate::policy::notify::Channel;
 use crate::policy::{Mode, Policy};
 use crate::queue::Queue;
 use crate::store::Store;
@@ -66,10 +67,17 @@ pub struct Deps {
     pub metrics: Arc<Metrics>,
     /// Poked when something is newly owed to people.
     pub owed: notices::Poke,
-    /// The notifiers that are configured; each owes every case once.
-    pub channels: Vec<&'static str>,
+    /// The ways of telling people that are set up.
+    pub channels: Vec<Channel>,
     /// What was contained and could not be put on record yet.
     pub unwritten: Arc<Unwritten>,
+}
+
+impl Deps {
+    /// Who is told what, as `policy` says.
+    fn telling<'a>(&'a self, policy: &'a Policy) -> record::news::Channels<'a> {
+        record::news::Channels { set_up: &self.channels, policy: &policy.notify }
+    }
 }
 
 /// Works every lane until `shutdown`, then finishes what is in hand.

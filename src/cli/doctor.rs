@@ -16,6 +16,7 @@ use crate::case::AccountId;
 use crate::clock::{self, SystemClock};
 use crate::entra::{self, DeltaFrom, Tracked};
 use crate::event::ObjectId;
+use crate::notify::mail::Mail;
 use crate::outbound::Deps;
 use crate::policy::Policy;
 use crate::policy::sync::{Method, Target};
@@ -28,7 +29,7 @@ const GROUPS_AT_A_TIME: usize = 1000;
 /// An account that nobody has: Auth0 looks it up only for whoever may read accounts.
 const NOBODY: &str = "auth0|lockstep-doctor";
 
-/// Check the deployment against Entra and Auth0: permissions, groups, roles, subscriptions; each line with its fix
+/// Check the deployment against Entra, Auth0 and the mail server: permissions, groups, roles, subscriptions; each line with its fix
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Needs the environment that a worker has, and reaches Entra and Auth0; nothing is written.
@@ -72,6 +73,7 @@ impl Doctor {
         lines.extend(groups(&vendors).await);
         lines.extend(auth0(&vendors).await);
         lines.extend(subscriptions(&vendors).await);
+        lines.extend(mail(&vendors).await);
         output.data(&lines, || lines.iter().map(text).collect::<Vec<_>>().join("\n"))?;
         Ok(if lines.iter().all(|line| line.ok) { Exit::Done } else { Exit::Error })
     }
@@ -273,6 +275,20 @@ fn connection(vendors: &Vendors, found: &Option<String>, policy: &Policy) -> Opt
         false => format!("Auth0: the connection {named} exists"),
     };
     Some(Line::good(what))
+}
+
+/// Greets the mail server and signs in; no mail leaves. A ticket's webhook cannot be tried without making a ticket.
+async fn mail(vendors: &Vendors) -> Option<Line> {
+    let settings = work(&vendors.config).notify.mail.as_ref()?;
+    let deps = Deps { clock: std::sync::Arc::new(SystemClock), metrics: Metrics::new() };
+    let checked = match Mail::new(settings, &deps) {
+        Ok(mail) => mail.check().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    Some(match checked {
+        Ok(()) => Line::good("Mail: the server in SMTP_URL lets Lockstep in"),
+        Err(why) => Line::bad("Mail: the server in SMTP_URL does not let Lockstep in", why),
+    })
 }
 
 async fn subscriptions(vendors: &Vendors) -> Vec<Line> {

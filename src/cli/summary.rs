@@ -4,6 +4,8 @@
 
 mod directory;
 
+use std::collections::BTreeSet;
+
 use owo_colors::OwoColorize;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -12,6 +14,7 @@ use crate::config::{Config, Found, Role, Roles, Work};
 use crate::event::Source;
 use crate::notify::slack;
 use crate::policy::Mode;
+use crate::policy::notify::{News, Notify};
 
 /// What Lockstep allows itself of the vendors' limits.
 #[derive(Debug, Serialize)]
@@ -57,7 +60,7 @@ pub struct Summary {
     pace: Option<Pace>,
     /// With the roles that work.
     directory: Option<directory::Directory>,
-    tells: Option<&'static str>,
+    tells: Vec<String>,
     /// What is allowed, but probably not meant.
     notes: Vec<String>,
 }
@@ -80,7 +83,11 @@ impl Summary {
             webhooks: webhooks(config),
             pace: config.work.as_ref().map(Pace::of),
             directory: directory::Directory::of(config),
-            tells: config.work.as_ref().and_then(|work| tells(&work.notify)),
+            tells: config
+                .work
+                .as_ref()
+                .map(|work| tells(&work.notify, &config.policy.notify))
+                .unwrap_or_default(),
             notes: notes(config, roles),
         }
     }
@@ -103,7 +110,7 @@ impl Summary {
         lines.extend(self.pace.iter().map(Pace::line));
         lines.extend(self.directory.iter().flat_map(directory::Directory::lines));
         lines.extend(self.mode.map(|mode| line("mode", mode)));
-        lines.extend(self.tells.map(|who| line("tells", who)));
+        lines.extend(self.tells.iter().map(|who| line("tells", who)));
         lines.extend(self.notes.iter().map(|note| format!("{} {note}", "NOTE:".yellow().bold())));
         lines.join("\n")
     }
@@ -165,11 +172,22 @@ fn webhooks(config: &Config) -> Vec<&'static str> {
     all.into_iter().filter(|(on, _)| *on).map(|(_, path)| path).collect()
 }
 
-fn tells(notify: &crate::notify::Settings) -> Option<&'static str> {
-    notify.slack.as_ref().map(|slack| match slack {
-        slack::Settings::Bot { .. } => "Slack, one message per case",
-        slack::Settings::Webhook { .. } => "Slack, by incoming webhook",
-    })
+fn tells(notify: &crate::notify::Settings, policy: &Notify) -> Vec<String> {
+    let slack = notify.slack.as_ref().map(|slack| match slack {
+        slack::Settings::Bot { .. } => "Slack, one message per case".to_owned(),
+        slack::Settings::Webhook { .. } => "Slack, by incoming webhook".to_owned(),
+    });
+    let mail = notify
+        .mail
+        .as_ref()
+        .map(|mail| format!("mail to {} addresses: {}", mail.to.len(), words(&policy.mail)));
+    let ticket = notify.ticket.as_ref().map(|_| format!("ticket by webhook: {}", words(&policy.ticket)));
+    slack.into_iter().chain(mail).chain(ticket).collect()
+}
+
+fn words(news: &BTreeSet<News>) -> String {
+    let words: Vec<&str> = news.iter().map(|one| one.word()).collect();
+    none_or(&words)
 }
 
 fn notes(config: &Config, roles: &Roles) -> Vec<String> {
@@ -178,9 +196,8 @@ fn notes(config: &Config, roles: &Roles) -> Vec<String> {
         if work.worker.mode == Mode::Observe {
             notes.push("OBSERVE MODE: nothing is written to Auth0; LOCKSTEP_MODE=enforce acts".to_owned());
         }
-        if tells(&work.notify).is_none() {
-            notes
-                .push("nobody will be told: neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set".to_owned());
+        if tells(&work.notify, &config.policy.notify).is_empty() {
+            notes.push("nobody will be told: neither Slack nor mail nor a ticket address is set".to_owned());
         }
         notes.extend(directory::notes(&config.policy));
     }

@@ -99,7 +99,7 @@ fn shared_secret(text: &str) -> Result<(), Wrong> {
 }
 
 /// `whsec_` and base64 of 24 to 64 bytes (Standard Webhooks, specification: symmetric secrets).
-fn webhook_secret(text: &str) -> Result<(), Wrong> {
+pub fn webhook_secret(text: &str) -> Result<(), Wrong> {
     let key = text
         .strip_prefix("whsec_")
         .and_then(|rest| base64::engine::general_purpose::STANDARD.decode(rest).ok());

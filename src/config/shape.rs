@@ -67,6 +67,8 @@ pub enum Item {
     Person,
     Group,
     AccountId,
+    /// Of these.
+    Word(&'static [&'static str]),
 }
 
 /// The entries of one list; each is a person or an account that is treated by hand.
@@ -85,6 +87,7 @@ impl Shape {
             Shape::List(Item::Person) => "a list of Entra object ids".to_owned(),
             Shape::List(Item::Group) => "a list of object ids of Entra groups".to_owned(),
             Shape::List(Item::AccountId) => "a list of Auth0 user ids".to_owned(),
+            Shape::List(Item::Word(words)) => format!("a list of {}", one_of(words)),
         }
     }
 

@@ -89,6 +89,11 @@ pub const EVENT_GRID_SECRET: Variable = secret("EVENT_GRID_SECRET");
 pub const SLACK_BOT_TOKEN: Variable = secret("SLACK_BOT_TOKEN");
 pub const SLACK_CHANNEL: Variable = open("SLACK_CHANNEL");
 pub const SLACK_WEBHOOK_URL: Variable = secret("SLACK_WEBHOOK_URL");
+pub const SMTP_URL: Variable = secret("SMTP_URL");
+pub const MAIL_FROM: Variable = private("MAIL_FROM");
+pub const MAIL_TO: Variable = private("MAIL_TO");
+pub const TICKET_URL: Variable = secret("TICKET_URL");
+pub const TICKET_WEBHOOK_SECRET: Variable = secret("TICKET_WEBHOOK_SECRET");
 pub const SLACK_API_URL: Variable = open("SLACK_API_URL");
 
 /// All of them, in the order of docs/configuration.md.
@@ -142,6 +147,11 @@ pub const ALL: &[Variable] = &[
     SLACK_CHANNEL,
     SLACK_WEBHOOK_URL,
     SLACK_API_URL,
+    SMTP_URL,
+    MAIL_FROM,
+    MAIL_TO,
+    TICKET_URL,
+    TICKET_WEBHOOK_SECRET,
 ];
 
 /// Whether `name` is a variable, or the file of a secret, that Lockstep reads.

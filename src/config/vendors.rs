@@ -1,19 +1,14 @@
-//! Settings of the role `worker`: how to reach Entra, Auth0 and the people who must be told.
-
-use reqwest::Url;
-use secrecy::SecretString;
+//! Settings of the role `worker`: how to reach Entra and Auth0.
 
 use super::Work;
 use super::address;
 use super::entra;
 use super::local::{number, word};
 use super::reader::{Reader, Wrong, secret};
-use super::variables::{self, Kind};
+use super::variables;
 use crate::event::TenantId;
-use crate::notify::slack;
 use crate::policy::Mode;
 
-const SLACK_API_URL: &str = "https://slack.com/api/";
 /// What Auth0's free and self-service tenants sustain; higher plans may raise it (Auth0, Rate Limit Policy).
 const REQUESTS_PER_SECOND: f64 = 10.0;
 const BURST: u32 = 40;
@@ -35,7 +30,7 @@ pub fn work(reader: &mut Reader<'_>, tenant: Option<TenantId>, places: entra::Pl
     let worker = worker(reader);
     let entra = entra::settings(reader, tenant, places);
     let auth0 = auth0(reader);
-    let notify = notify(reader);
+    let notify = super::people::notify(reader);
     Some(Work { worker, entra: entra?, auth0: auth0?, notify: notify? })
 }
 
@@ -74,64 +69,4 @@ fn auth0(reader: &mut Reader<'_>) -> Option<crate::auth0::Settings> {
         requests_per_second: rate.unwrap_or(REQUESTS_PER_SECOND),
         burst: burst.unwrap_or(BURST),
     })
-}
-
-fn notify(reader: &mut Reader<'_>) -> Option<crate::notify::Settings> {
-    let slack = slack(reader);
-    Some(crate::notify::Settings { slack: slack? })
-}
-
-/// `Some(None)` when Slack is not set up.
-fn slack(reader: &mut Reader<'_>) -> Option<Option<slack::Settings>> {
-    let api_url = url_or(reader, variables::SLACK_API_URL, SLACK_API_URL);
-    let token = reader.parsed(variables::SLACK_BOT_TOKEN, bot_token);
-    let channel = reader.parsed(variables::SLACK_CHANNEL, channel);
-    let webhook = reader.parsed(variables::SLACK_WEBHOOK_URL, |text| {
-        address::https_or_loopback(text).map(|url| SecretString::from(String::from(url)))
-    });
-    let has_token = reader.is_set(variables::SLACK_BOT_TOKEN);
-    let has_webhook = reader.is_set(variables::SLACK_WEBHOOK_URL);
-    match (has_token, has_webhook) {
-        (true, true) => {
-            let wrong = Wrong::new(format!("{} is set too", variables::SLACK_BOT_TOKEN.name));
-            let help = "keep the bot token: only a bot can update its message";
-            reader.wrong(variables::SLACK_WEBHOOK_URL.name, Kind::Secret, wrong.help(help));
-            None
-        }
-        (true, false) => {
-            if !reader.is_set(variables::SLACK_CHANNEL) {
-                reader.missing(variables::SLACK_CHANNEL, "beside a bot token");
-            }
-            Some(Some(slack::Settings::Bot { token: token?, channel: channel?, api_url: api_url? }))
-        }
-        (false, true) => Some(Some(slack::Settings::Webhook { url: webhook? })),
-        (false, false) => Some(None),
-    }
-}
-
-/// Slack's bot tokens begin with `xoxb-` (Slack, Token types).
-fn bot_token(text: &str) -> Result<SecretString, Wrong> {
-    if text.starts_with("xoxb-") {
-        return Ok(SecretString::from(text));
-    }
-    Err(Wrong::new("this is no bot token").help("it begins with xoxb-: Slack app, OAuth & Permissions"))
-}
-
-/// Updating a message takes the channel's id, not its name (Slack, chat.update).
-fn channel(text: &str) -> Result<String, Wrong> {
-    let is_id = text.starts_with(['C', 'G', 'D'])
-        && text.len() >= 3
-        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-    if is_id {
-        return Ok(text.to_owned());
-    }
-    Err(Wrong::new("expected the id of a channel, not its name")
-        .help("it looks like C024BE91L: Slack, the channel's details, at the foot"))
-}
-
-fn url_or(reader: &mut Reader<'_>, variable: variables::Variable, default: &str) -> Option<Url> {
-    match reader.is_set(variable) {
-        true => reader.parsed(variable, address::base),
-        false => address::base(default).ok(),
-    }
 }

@@ -3,11 +3,27 @@
 //! Text from outside (names, reasons, ids) stands in here as it came; each notifier escapes and cuts for itself.
 
 use crate::case::CaseId;
+use crate::clock::Timestamp;
+use crate::event::{EventId, Subject};
+
+use super::text::Stage;
+
+/// The longest key of a topic that is a name; ours have half of it.
+pub const NAME_CHARS_MAX: usize = 100;
 
 /// One thing to tell people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub tag: Tag,
+    /// What the topic is called, the same in every version: the subject of a mail thread.
+    pub subject: String,
+    /// How far a case is; none outside a case.
+    pub stage: Option<Stage>,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// Whom a case is about; none outside a case.
+    pub about: Option<About>,
+    pub severity: Severity,
     /// Verb and count; also what a phone shows on its lock screen.
     pub headline: String,
     pub fields: Vec<Field>,
@@ -18,6 +34,32 @@ pub struct Message {
     /// Times and ids, for whoever digs.
     pub footer: Vec<String>,
     pub form: Form,
+}
+
+/// Ids only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
+    pub subject: Subject,
+    pub event: EventId,
+}
+
+/// How soon somebody should look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Now: what was to be done is not done.
+    Critical,
+    Warning,
+    Info,
+}
+
+impl Severity {
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Critical => "critical",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        }
+    }
 }
 
 /// What a message is about; travels with it invisibly, so that it can be found again. Ids only.
@@ -88,6 +130,19 @@ pub enum Form {
 }
 
 impl Message {
+    /// A name for what is said: the same for every try, another for everything else. A try that comes after the deadline
+    /// says something else, although the version is the same. Letters, digits, `_` and `-`, at most [`NAME_CHARS_MAX`].
+    pub fn name(&self) -> String {
+        let stage = self.stage.map(|stage| format!("-{}", stage.word())).unwrap_or_default();
+        format!("{}-{}{stage}", self.topic_name(), self.tag.version)
+    }
+
+    /// A name for the topic, in every version.
+    pub fn topic_name(&self) -> String {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+        self.tag.topic.key().chars().map(safe).take(NAME_CHARS_MAX).collect()
+    }
+
     /// The same message, words only.
     pub fn plain(&self) -> Message {
         Message { form: Form::Plain, ..self.clone() }

@@ -25,8 +25,8 @@ use super::{Error, Notifier, Word};
 pub use bot::Bot;
 pub use webhook::Webhook;
 
-/// The name under which the store keeps what is owed to Slack, whichever way is set up.
-pub const CHANNEL: &str = "slack";
+/// As metrics call it.
+const VENDOR: &str = "slack";
 
 /// Which of the two ways.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ async fn exchange(
     operation: &'static str,
     request: reqwest::RequestBuilder,
 ) -> Result<Answer, Error> {
-    let answer = crate::outbound::exchange(deps, Sending::to(CHANNEL, operation), request).await?;
+    let answer = crate::outbound::exchange(deps, Sending::to(VENDOR, operation), request).await?;
     match answer.status.as_u16() {
         429 => Err(throttled(deps, answer.header("retry-after"))),
         // Slack's own description of its failures leaves open how far the request came.

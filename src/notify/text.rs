@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::case::{BlockProgress, Case, CaseState, Reason, Response, Restraint};
 use crate::clock::{self, Timestamp};
 
-use super::message::{Field, Form, Message, Tag, Topic, Value};
+use super::message::{About, Field, Form, Message, Severity, Tag, Topic, Value};
 
 /// A display name longer than this is no name that anybody reads; Entra allows 256.
 pub const NAME_CHARS_MAX: usize = 80;
@@ -62,6 +62,11 @@ pub fn case(case: &Case, now: Timestamp) -> Message {
     let stage = Stage::of(case, now);
     Message {
         tag: Tag { topic: Topic::Case(case.id), version: case.version },
+        subject: format!("{} ({})", name(case), case.id),
+        stage: Some(stage),
+        since: since(case, stage),
+        about: Some(About { subject: case.subject, event: case.event }),
+        severity: severity(case, stage),
         headline: headline(case, stage),
         fields: fields(case, stage, now),
         accounts: account::lines(case),
@@ -72,16 +77,41 @@ pub fn case(case: &Case, now: Timestamp) -> Message {
 }
 
 /// What is said outside a case: the brake, a policy that cannot be read. The first sentence is the headline.
-pub fn notice(key: &str, version: u64, text: &str) -> Message {
+pub fn notice(key: &str, version: u64, text: &str, since: Timestamp) -> Message {
     let (headline, rest) = text.split_once(". ").unwrap_or((text, ""));
     Message {
         tag: Tag { topic: Topic::Notice(key.to_owned()), version },
+        subject: headline.to_owned(),
+        stage: None,
+        since,
+        about: None,
+        severity: Severity::Critical,
         headline: headline.to_owned(),
         fields: Vec::new(),
         accounts: Vec::new(),
         notes: Some(rest.to_owned()).filter(|rest| !rest.is_empty()).into_iter().collect(),
         footer: Vec::new(),
         form: Form::Rich,
+    }
+}
+
+fn since(case: &Case, stage: Stage) -> Timestamp {
+    let since = match stage {
+        Stage::UnderWay => case.accepted_at,
+        Stage::Late => Some(case.verify_by),
+        Stage::Verified => case.verified_at,
+        Stage::NotActed => None,
+        Stage::Releasing | Stage::Released => case.released_at,
+    };
+    since.unwrap_or(case.opened_at)
+}
+
+fn severity(case: &Case, stage: Stage) -> Severity {
+    match stage {
+        Stage::Late => Severity::Critical,
+        Stage::NotActed if case.restraint == Some(Restraint::Protected) => Severity::Critical,
+        Stage::UnderWay | Stage::Verified | Stage::NotActed => Severity::Warning,
+        Stage::Releasing | Stage::Released => Severity::Info,
     }
 }
 

@@ -75,6 +75,7 @@ impl PolicyPrint {
             mfa,
             leavers,
             sweep: _,
+            notify: _,
         } = policy;
         // Debug names every field, which serves for the same reason. That its form may change with a new version of the
         // program costs one look at everybody.

@@ -9,7 +9,7 @@ use super::Deps;
 use crate::audit::{Actor, Entry};
 use crate::clock::Timestamp;
 use crate::event::{About, Event, EventId, Lane};
-use crate::store::{DeadLetter, Error, Owed, Topic};
+use crate::store::{DeadLetter, Error, Owed};
 
 /// People are told once per lane and hour that there are dead letters.
 const TELL_ONCE_PER: Duration = Duration::from_secs(3600);
@@ -65,12 +65,6 @@ fn notices(deps: &Deps, letter: &DeadLetter) -> Vec<Owed> {
          until then. Next: `lockstep dead list`, mend the reason, then `lockstep dead replay EVENT`.",
         letter.reason
     );
-    let owe = |channel: &&str| Owed {
-        topic: Topic::Notice(format!("dead/{lane}/{hour}")),
-        channel: (*channel).to_owned(),
-        version: 1,
-        text: Some(text.clone()),
-        due_at: letter.died_at,
-    };
-    deps.channels.iter().map(owe).collect()
+    let policy = deps.policy.borrow().clone();
+    deps.telling(&policy).page(format!("dead/{lane}/{hour}"), &text, letter.died_at)
 }

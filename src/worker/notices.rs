@@ -7,7 +7,8 @@
 //! * What is said is always the case's newest state: versions in between may be skipped, and one topic is handled by one
 //!   attempt at a time, so an older version never replaces a newer one; should that happen all the same (a process that was
 //!   frozen with its request in hand), the newest is told again.
-//! * Nothing owed is dropped: a refusal that only a person can mend is retried slowly for ever, and logged once.
+//! * Nothing owed is dropped: a refusal that only a person can mend is retried slowly for ever, logged once, and told on
+//!   the other channels once a day.
 //! * Where the vendor can neither update nor look ([`FollowUp::NewMessage`]), news is told by stage, and a message whose
 //!   outcome is unknown is sent again: twice is better than never.
 //!
@@ -31,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, SharedClock, Timestamp};
 use crate::notify::{FollowUp, Notifier};
+use crate::policy::Policy;
+use crate::policy::notify::Channel;
 use crate::store::{Notice, Store, Topic};
 
 use deliver::{Ended, Report};
@@ -58,6 +61,10 @@ pub struct Deps {
     pub notifier: Arc<dyn Notifier>,
     pub clock: SharedClock,
     pub poke: Poke,
+    /// What is told where.
+    pub policy: watch::Receiver<Arc<Policy>>,
+    /// The other channels: where people are told that this one refuses.
+    pub others: Vec<Channel>,
 }
 
 /// Wakes the loops after something new is owed: each of them, however many there are. A missed poke costs a second,
@@ -126,11 +133,11 @@ impl Outbox {
         if self.in_hand.len() >= IN_HAND_MAX {
             return (Vec::new(), LOOK_EVERY);
         }
-        let due = match deps.store.due_notices(deps.notifier.channel(), now, DUE_MAX).await {
+        let due = match deps.store.due_notices(deps.notifier.channel().word(), now, DUE_MAX).await {
             Ok(due) => due,
             Err(error) => {
                 self.note_trouble(
-                    deps.notifier.channel(),
+                    deps.notifier.channel().word(),
                     &anyhow::Error::new(error).context("what is owed to people cannot be read"),
                 );
                 return (Vec::new(), LOOK_EVERY);
@@ -172,7 +179,7 @@ impl Outbox {
     }
 
     fn settle(&mut self, report: Report, deps: &Deps) {
-        let channel = deps.notifier.channel();
+        let channel = deps.notifier.channel().word();
         self.in_hand.remove(&report.topic);
         match report.ended {
             Ended::Told { at } => {

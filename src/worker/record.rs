@@ -1,5 +1,6 @@
 //! What is written down about a case: its audit entries, what is owed to people, and how long each step took.
 
+pub(super) mod news;
 pub(super) mod sync;
 
 use crate::action::{Action, Outcome};
@@ -9,10 +10,12 @@ use crate::case::{Case, CaseState, Cause, Reason, Restraint};
 use crate::clock::{self, Timestamp};
 use crate::event::{EventKind, Subject};
 use crate::plan::{Next, Plan};
-use crate::policy::Policy;
+use crate::policy;
 use crate::snapshot::{Account, Blocked, Snapshot};
-use crate::store::{Owed, Topic};
+use crate::store::Owed;
 use crate::telemetry::{Hop, Metrics};
+
+use news::Channels;
 
 /// What was decided, before it is done: on record before the first write. A look that only waits decides nothing; one
 /// that ends says what was held back.
@@ -112,20 +115,17 @@ pub(super) fn left_alone(snapshot: &Snapshot, plan: &Plan, now: Timestamp) -> Ve
     plan.held.iter().map(one).collect()
 }
 
-/// What people are owed for this version of the case, on every configured channel.
+/// What people are owed for this version of the case, and for the brake when it has just come on.
 pub(super) fn owed(
-    channels: &[&'static str],
+    channels: Channels<'_>,
     before: Option<&Case>,
     case: &Case,
-    policy: &Policy,
+    brake: policy::Brake,
     now: Timestamp,
 ) -> Vec<Owed> {
-    let topic = Topic::Case(case.id);
-    let mut owed: Vec<Owed> =
-        channels.iter().map(|c| owe(c, topic.clone(), case.version, None, now)).collect();
+    let mut owed = channels.owe_case(before, case, now);
     let was_braked = before.is_some_and(|before| before.restraint == Some(Restraint::ContainBrake));
     if case.restraint == Some(Restraint::ContainBrake) && !was_braked {
-        let brake = policy.contain.brake;
         let window = now.as_second() / i64::try_from(brake.window_seconds.max(1)).unwrap_or(i64::MAX);
         let text = format!(
             "The contain brake is on: more than {} containments in {} minutes. Until it is off, sessions are ended \
@@ -135,14 +135,9 @@ pub(super) fn owed(
             brake.containments,
             brake.window_seconds / 60
         );
-        let topic = Topic::Notice(format!("brake/{window}"));
-        owed.extend(channels.iter().map(|c| owe(c, topic.clone(), 1, Some(text.clone()), now)));
+        owed.extend(channels.page(format!("brake/{window}"), &text, now));
     }
     owed
-}
-
-fn owe(channel: &str, topic: Topic, version: u64, text: Option<String>, now: Timestamp) -> Owed {
-    Owed { topic, channel: channel.to_owned(), version, text, due_at: now }
 }
 
 /// Measures the steps that this change has completed.

@@ -28,4 +28,5 @@ mod sources;
 mod subscriptions;
 mod sweeps;
 mod switches;
+mod telling;
 mod verbs;

@@ -1,9 +1,10 @@
-//! What a list may hold: people, groups, accounts, each by its id.
+//! What a list may hold: people, groups, accounts, each by its id; words.
 
 use toml::Value;
 
 use super::Item;
 use crate::case::AccountId;
+use crate::config::mistakes::{nearest, one_of};
 use crate::config::reader::Wrong;
 
 impl Item {
@@ -11,12 +12,20 @@ impl Item {
         let good = match self {
             Item::Person | Item::Group => uuid::Uuid::try_parse(text).is_ok(),
             Item::AccountId => AccountId::read(text).is_some(),
+            Item::Word(words) => words.contains(&text),
         };
         if good { Ok(Value::String(text.to_owned())) } else { Err(self.wrong(text)) }
     }
 
     fn wrong(self, text: &str) -> Wrong {
         match self {
+            Item::Word(words) => {
+                let wrong = Wrong::new(format!("expected {}", one_of(words)));
+                match nearest(&text.to_ascii_lowercase().replace('_', "-"), words.iter().copied()) {
+                    Some(meant) => wrong.help(format!("did you mean {meant}?")),
+                    None => wrong,
+                }
+            }
             Item::Group => Wrong::new("groups are named by Entra object id, never by name")
                 .help("Entra admin center, Groups: the object id on the group's page; its name fits in a comment behind it"),
             Item::Person if text.contains('@') => {

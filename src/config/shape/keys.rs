@@ -7,6 +7,8 @@ const RESPONSES: Shape = Shape::Word(&["contain", "end-sessions", "notify", "ign
 const SOURCE: Shape =
     Shape::Table(&[Key { name: "risk_level", shape: LEVELS }, Key { name: "response", shape: RESPONSES }]);
 
+/// What can be told (`crate::policy::notify::News`).
+const NEWS: Shape = Shape::List(Item::Word(&["requested", "verified", "not-acted", "released", "page"]));
 const GROUPS: Shape = Shape::List(Item::Group);
 const NAME: Shape = Shape::Text(Text::Name);
 const ROLE: &[Key] = &[
@@ -124,6 +126,10 @@ pub const POLICY: &[Key] = &[
             Key { name: "accounts", shape: Shape::List(Item::AccountId) },
         ]),
     },
+    Key {
+        name: "notify",
+        shape: Shape::Table(&[Key { name: "mail", shape: NEWS }, Key { name: "ticket", shape: NEWS }]),
+    },
 ];
 
 #[cfg(test)]
@@ -169,6 +175,10 @@ mod tests {
                     Shape::Word(all) => all.iter().for_each(|word| {
                         Policy::deserialize(put(Value::String((*word).to_owned()))).unwrap();
                     }),
+                    Shape::List(Item::Word(all)) => {
+                        let all = all.iter().map(|word| Value::String((*word).to_owned())).collect();
+                        Policy::deserialize(put(Value::Array(all))).unwrap();
+                    }
                     _ => {}
                 }
             }

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::super::message::{Form, Message, Tag};
 use super::super::{Error, FollowUp, Found, Handle, Notifier, Word};
 use super::blocks::{self, Block};
-use super::{CHANNEL, exchange, throttled, unreadable, words};
+use super::{exchange, throttled, unreadable, words};
 use crate::clock::Timestamp;
 use crate::outbound::http::{self, Unreadable};
 use crate::outbound::{self, Deps, SetupError, Timeouts, Trouble};
+use crate::policy::notify::Channel;
 
 /// Messages of one page of history; with every block of every message in it, a page still fits into
 /// [`http::BODY_BYTES_MAX`].
@@ -79,7 +80,7 @@ impl Bot {
     /// Slack answers 200 also to what it refuses: `ok` decides (docs.slack.dev/apis/web-api).
     fn judge(&self, answer: http::Answer) -> Result<Reply, Error> {
         if answer.status != 200 {
-            return Err(Error::Refused(Word::status(answer.status.as_u16())));
+            return Err(words::refused(Word::status(answer.status.as_u16())));
         }
         let reply: Reply = answer.json().map_err(|why| unreadable(&answer, why))?;
         match reply.error.as_deref() {
@@ -93,8 +94,8 @@ impl Bot {
 
 #[async_trait]
 impl Notifier for Bot {
-    fn channel(&self) -> &'static str {
-        CHANNEL
+    fn channel(&self) -> Channel {
+        Channel::Slack
     }
 
     fn follow_up(&self) -> FollowUp {
@@ -159,7 +160,9 @@ const CANNOT_LOOK: Error = Error::Unsupported(
 /// Without the scope for it history can never be read; other refusals can be mended, and concern posting as well.
 fn cannot_look(error: Error) -> Error {
     match &error {
-        Error::Refused(word) if matches!(word.as_str(), "missing_scope" | "no_permission") => CANNOT_LOOK,
+        Error::Refused { word, .. } if matches!(word.as_str(), "missing_scope" | "no_permission") => {
+            CANNOT_LOOK
+        }
         // A page too large to read stays too large.
         Error::Trouble(Trouble::Unreadable { why: Unreadable::TooLarge, .. }) => CANNOT_LOOK,
         _ => error,

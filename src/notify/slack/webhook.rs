@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::super::message::{Form, Message, Tag};
 use super::super::{Error, FollowUp, Found, Handle, Notifier, Word};
 use super::blocks::{self, Block};
-use super::{CHANNEL, exchange, words};
+use super::{exchange, words};
 use crate::clock::Timestamp;
 use crate::outbound::http::{Answer, Body};
 use crate::outbound::{self, Deps, SetupError, Timeouts};
+use crate::policy::notify::Channel;
 
 /// Posts into the channel that the webhook is bound to.
 #[derive(Debug)]
@@ -41,8 +42,8 @@ struct Outgoing {
 
 #[async_trait]
 impl Notifier for Webhook {
-    fn channel(&self) -> &'static str {
-        CHANNEL
+    fn channel(&self) -> Channel {
+        Channel::Slack
     }
 
     fn follow_up(&self) -> FollowUp {
@@ -79,6 +80,6 @@ fn refusal(status: u16, answer: &Answer) -> Error {
     };
     match Word::read(word).as_str() == word {
         true => words::error(word, None),
-        false => Error::Refused(Word::status(status)),
+        false => words::refused(Word::status(status)),
     }
 }

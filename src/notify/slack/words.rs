@@ -14,8 +14,13 @@ pub(super) fn error(word: &str, pointer: Option<String>) -> Error {
             Error::Failed(read)
         }
         _ if is_about_the_message(word) => Error::Unfit { word: read, pointer },
-        _ => Error::Refused(read),
+        _ => refused(read),
     }
+}
+
+/// Slack said no to us, not to the message.
+pub(super) fn refused(word: Word) -> Error {
+    Error::Refused { word, advice: "check the token, its scopes and that the app is in the channel" }
 }
 
 fn is_about_the_message(word: &str) -> bool {

@@ -355,8 +355,13 @@ fn late_begins_after_the_deadline_and_only_for_what_is_not_proven() {
 
 #[test]
 fn the_first_sentence_of_a_notice_is_its_headline() {
-    let message = notice("brake/1", 1, "The brake is on: 26 in 10 minutes. Nobody is blocked. Look at `x`.");
+    let message = notice(
+        "brake/1",
+        1,
+        "The brake is on: 26 in 10 minutes. Nobody is blocked. Look at `x`.",
+        at("08:00:00"),
+    );
     assert_eq!(message.headline, "The brake is on: 26 in 10 minutes");
     assert_eq!(message.notes, ["Nobody is blocked. Look at `x`."]);
-    assert!(notice("brake/1", 1, "The brake is off").notes.is_empty());
+    assert!(notice("brake/1", 1, "The brake is off", at("08:00:00")).notes.is_empty());
 }

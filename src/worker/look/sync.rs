@@ -367,7 +367,7 @@ impl<'a> Look<'a> {
             && !matches!(next, Next::Again(_));
         match &snapshot.groups {
             Groups::Unread(why) if is_waited_for => {
-                record::groups_unread(&self.looker.deps.channels, why, now)
+                record::groups_unread(self.looker.deps.telling(&self.policy), why, now)
             }
             _ => Vec::new(),
         }

@@ -11,6 +11,7 @@ use crate::notify::text::{self, Stage};
 use crate::notify::{Certainty, Error, FollowUp, Handle, Message};
 use crate::retry::{BackOff, WhatNow};
 use crate::store::{Notice, NoticeFailed, PostOutcome, Topic};
+use crate::worker::record::news::Channels;
 
 /// The vendor or the network is in trouble.
 const TROUBLE: BackOff = BackOff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
@@ -51,12 +52,6 @@ pub(super) async fn deliver(deps: &Deps, notice: Notice) -> Report {
     Report { topic, ended }
 }
 
-/// Something to say, and the stage that a notifier without updates tells apart; `None` tells every version apart.
-struct News {
-    message: Message,
-    stage: Option<Stage>,
-}
-
 /// `Err` is the store's: nothing more can be written down.
 async fn attempt(deps: &Deps, mut notice: Notice) -> anyhow::Result<Ended> {
     let news = news(deps, &notice).await?;
@@ -72,24 +67,24 @@ async fn attempt(deps: &Deps, mut notice: Notice) -> anyhow::Result<Ended> {
     match (deps.notifier.follow_up(), notice.handle.clone()) {
         (FollowUp::Update, Some(handle)) => update(deps, notice, &news, Handle::new(handle)).await,
         (FollowUp::NewMessage, Some(told)) if !is_news(&news, &told) => {
-            record(deps, &notice, news.message.tag.version, Some(told)).await?;
+            record(deps, &notice, news.tag.version, Some(told)).await?;
             Ok(Ended::NothingToTell)
         }
         _ => post(deps, notice, &news).await,
     }
 }
 
-async fn news(deps: &Deps, notice: &Notice) -> anyhow::Result<News> {
+async fn news(deps: &Deps, notice: &Notice) -> anyhow::Result<Message> {
     let now = deps.clock.now();
     match &notice.topic {
         Topic::Case(id) => {
             let case = deps.store.case(*id).await.context("the case to tell about cannot be read")?;
             let case = case.with_context(|| format!("{id} is owed to people and not in the store"))?;
-            Ok(News { message: text::case(&case, now), stage: Some(Stage::of(&case, now)) })
+            Ok(text::case(&case, now))
         }
         Topic::Notice(key) => {
             let sentence = notice.text.as_deref().unwrap_or(key);
-            Ok(News { message: text::notice(key, notice.owed_version, sentence), stage: None })
+            Ok(text::notice(key, notice.owed_version, sentence, notice.owed_at))
         }
     }
 }
@@ -101,9 +96,9 @@ enum Looked {
 }
 
 /// After a lost reply or a crash: adopts the message if it is there.
-async fn look(deps: &Deps, notice: &mut Notice, news: &News, since: Timestamp) -> anyhow::Result<Looked> {
+async fn look(deps: &Deps, notice: &mut Notice, news: &Message, since: Timestamp) -> anyhow::Result<Looked> {
     let since = since.saturating_sub(CLOCKS_DIFFER_MAX).unwrap_or(since);
-    let tag = &news.message.tag;
+    let tag = &news.tag;
     let found = match deps.notifier.find(tag, since).await {
         Ok(Some(found)) => found,
         // Who cannot look must choose: a message twice is better than none.
@@ -116,18 +111,18 @@ async fn look(deps: &Deps, notice: &mut Notice, news: &News, since: Timestamp) -
     Ok(if found.version >= tag.version { Looked::SaidAlready } else { Looked::GoOn })
 }
 
-async fn update(deps: &Deps, mut notice: Notice, news: &News, handle: Handle) -> anyhow::Result<Ended> {
+async fn update(deps: &Deps, mut notice: Notice, news: &Message, handle: Handle) -> anyhow::Result<Ended> {
     let stands = notice.handle.clone();
     if !take(deps, &mut notice, stands.clone()).await? {
         return Ok(Ended::InOtherHands);
     }
-    let mut ended = deps.notifier.update(&handle, &news.message).await;
+    let mut ended = deps.notifier.update(&handle, news).await;
     if let Err(error @ Error::Unfit { .. }) = &ended {
         say_unfit(&notice, error);
         if !take(deps, &mut notice, stands).await? {
             return Ok(Ended::InOtherHands);
         }
-        ended = deps.notifier.update(&handle, &news.message.plain()).await;
+        ended = deps.notifier.update(&handle, &news.plain()).await;
     }
     match ended {
         Ok(()) => told(deps, &notice, news, handle.to_string()).await,
@@ -136,19 +131,19 @@ async fn update(deps: &Deps, mut notice: Notice, news: &News, handle: Handle) ->
     }
 }
 
-async fn post(deps: &Deps, mut notice: Notice, news: &News) -> anyhow::Result<Ended> {
+async fn post(deps: &Deps, mut notice: Notice, news: &Message) -> anyhow::Result<Ended> {
     // What stands in a handle's place where nothing can be updated still says what was told.
     let stands = notice.handle.clone().filter(|_| deps.notifier.follow_up() == FollowUp::NewMessage);
     if !take(deps, &mut notice, stands.clone()).await? {
         return Ok(Ended::InOtherHands);
     }
-    let mut ended = deps.notifier.post(&news.message).await;
+    let mut ended = deps.notifier.post(news).await;
     if let Err(error @ Error::Unfit { .. }) = &ended {
         say_unfit(&notice, error);
         if !take(deps, &mut notice, stands).await? {
             return Ok(Ended::InOtherHands);
         }
-        ended = deps.notifier.post(&news.message.plain()).await;
+        ended = deps.notifier.post(&news.plain()).await;
     }
     match ended {
         Ok(handle) => {
@@ -168,9 +163,9 @@ async fn take(deps: &Deps, notice: &mut Notice, stands: Option<String>) -> anyho
     Ok(taken)
 }
 
-async fn told(deps: &Deps, notice: &Notice, news: &News, handle: String) -> anyhow::Result<Ended> {
+async fn told(deps: &Deps, notice: &Notice, news: &Message, handle: String) -> anyhow::Result<Ended> {
     let at = deps.clock.now();
-    record(deps, notice, news.message.tag.version, Some(handle)).await?;
+    record(deps, notice, news.tag.version, Some(handle)).await?;
     Ok(Ended::Told { at })
 }
 
@@ -185,10 +180,33 @@ async fn failed(deps: &Deps, notice: &Notice, call: Call, error: Error) -> anyho
     let failure = NoticeFailed { next_at, why: error.to_string(), outcome: outcome(call, &error) };
     let written = deps.store.notice_failed(notice, failure).await;
     written.context("that a message could not be delivered cannot be written down")?;
+    if error.what_now() == WhatNow::AskHuman {
+        tell_elsewhere(deps, &error, now).await?;
+    }
     Ok(match error {
         Error::Throttled(until) => Ended::Throttled { call, until },
-        error => Ended::Failed(anyhow::Error::new(error).context(deps.notifier.channel())),
+        error => Ended::Failed(anyhow::Error::new(error).context(deps.notifier.channel().word())),
     })
+}
+
+/// Whoever relies on this channel alone would never know that it is shut.
+async fn tell_elsewhere(deps: &Deps, error: &Error, now: Timestamp) -> anyhow::Result<()> {
+    let policy = deps.policy.borrow().clone();
+    let day = now.as_second() / (24 * 3600);
+    let channel = deps.notifier.channel().word();
+    let text = format!(
+        "People cannot be told by {channel}: {error}. What is owed there stays owed and is tried again every few minutes. \
+         Next: mend it; `lockstep doctor` tries a mail server."
+    );
+    let others = Channels { set_up: &deps.others, policy: &policy.notify };
+    let owed = others.page(format!("channel/{channel}/{day}"), &text, now);
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let owed = deps.store.owe(owed).await;
+    owed.context("that a channel refuses cannot be owed to another")?;
+    deps.poke.poke();
+    Ok(())
 }
 
 fn next_try(what_now: WhatNow, attempts: u32, now: Timestamp) -> Timestamp {
@@ -214,15 +232,16 @@ fn say_unfit(notice: &Notice, error: &Error) {
     tracing::warn!(channel, topic = ?notice.topic, %error, "told in plain words instead");
 }
 
-/// What a notifier without handles keeps in the handle's place.
-fn what_was_told(news: &News) -> String {
+/// What a notifier without handles keeps in the handle's place. It tells a case's stages apart, and every version of
+/// anything else.
+fn what_was_told(news: &Message) -> String {
     match news.stage {
         Some(stage) => format!("told/{}", stage.word()),
-        None => format!("told/{}", news.message.tag.version),
+        None => format!("told/{}", news.tag.version),
     }
 }
 
 /// The way from requested to accepted is not worth a second message; how it ended is.
-fn is_news(news: &News, told: &str) -> bool {
+fn is_news(news: &Message, told: &str) -> bool {
     !news.stage.is_some_and(Stage::is_passing) && what_was_told(news) != told
 }

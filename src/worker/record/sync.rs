@@ -10,7 +10,9 @@ use crate::audit::{Actor, Entry};
 use crate::clock::Timestamp;
 use crate::event::{Event, Subject};
 use crate::plan::sync::SyncPlan;
-use crate::store::{Owed, Topic};
+use crate::store::Owed;
+
+use super::news::Channels;
 
 /// People are told once in this long that a source answers with less than it has.
 const TELL_ONCE_PER: Duration = Duration::from_secs(3600);
@@ -66,19 +68,12 @@ fn entry(
 }
 
 /// Groups cannot be read: nothing is taken away, and somebody has to mend it.
-pub(in crate::worker) fn groups_unread(channels: &[&'static str], why: &str, now: Timestamp) -> Vec<Owed> {
+pub(in crate::worker) fn groups_unread(channels: Channels<'_>, why: &str, now: Timestamp) -> Vec<Owed> {
     let hour = now.as_second() / i64::try_from(TELL_ONCE_PER.as_secs()).unwrap_or(i64::MAX);
     let text = format!(
         "Group memberships cannot be read from Entra, so no role or organization is given or taken: {why}. Next: \
          `lockstep doctor` names a permission that is missing, `lockstep findings` the people who are held. They are \
          looked at again by themselves."
     );
-    let owe = |channel: &&'static str| Owed {
-        topic: Topic::Notice(format!("groups-unread/{hour}")),
-        channel: (*channel).to_owned(),
-        version: 1,
-        text: Some(text.clone()),
-        due_at: now,
-    };
-    channels.iter().map(owe).collect()
+    channels.page(format!("groups-unread/{hour}"), &text, now)
 }

@@ -14,7 +14,8 @@ use super::{Job, Wish, pause};
 use crate::clock::{self, SharedClock, Timestamp};
 use crate::entra::{self, Subscription, SubscriptionId, Subscriptions, Wanted};
 use crate::retry::WhatNow;
-use crate::store::{Owed, Store, Topic};
+use crate::store::{Owed, Store};
+use crate::worker::record::news::Channels;
 
 /// Four minutes are far below the limit of 25 listings in 20 seconds, and soon enough for what is swept every five.
 const LOOK_EVERY: Duration = Duration::from_secs(240);
@@ -121,7 +122,8 @@ async fn turn(job: &Job, settings: &Settings, renew: Renew) -> bool {
             Done::Failed(why) => tracing::error!(resource = one.resource, "no subscription: {why}"),
         }
     }
-    if let Err(error) = store.owe(pages(&job.deps.channels, &kept, now)).await {
+    let policy = job.deps.policy.borrow().clone();
+    if let Err(error) = store.owe(pages(job.deps.telling(&policy), &kept, now)).await {
         tracing::warn!("nobody could be told of a missing subscription: {error}");
     }
     !kept.iter().any(|one| matches!(one.done, Done::Later(_)))
@@ -292,7 +294,7 @@ impl Keeper<'_> {
 }
 
 /// Told once per resource and day.
-fn pages(channels: &[&'static str], kept: &[Kept], now: Timestamp) -> Vec<Owed> {
+fn pages(channels: Channels<'_>, kept: &[Kept], now: Timestamp) -> Vec<Owed> {
     let day = now.as_second() / (24 * 3600);
     let failed = kept.iter().filter_map(|one| match &one.done {
         Done::Failed(why) => Some((one.resource, why)),
@@ -304,17 +306,7 @@ fn pages(channels: &[&'static str], kept: &[Kept], now: Timestamp) -> Vec<Owed> 
              and whoever is disabled is locked minutes later. It is tried again by itself; now: `lockstep subscriptions \
              ensure`."
         );
-        let topic = Topic::Notice(format!("subscription/{resource}/{day}"));
-        channels
-            .iter()
-            .map(|channel| Owed {
-                topic: topic.clone(),
-                channel: (*channel).to_owned(),
-                version: 1,
-                text: Some(text.clone()),
-                due_at: now,
-            })
-            .collect::<Vec<_>>()
+        channels.page(format!("subscription/{resource}/{day}"), &text, now)
     };
     failed.flat_map(owe).collect()
 }

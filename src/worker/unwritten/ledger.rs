@@ -122,7 +122,10 @@ impl Ledger {
         let stored = self.stored.as_ref();
         let case = Case { version: stored.map_or(1, |stored| stored.version + 1), ..case.clone() };
         let news = stored.is_none_or(|stored| !same_for_people(stored, &case));
-        let owed = if news { record::owed(&deps.channels, stored, &case, policy, now) } else { Vec::new() };
+        let owed = match news {
+            true => record::owed(deps.telling(policy), stored, &case, policy.contain.brake, now),
+            false => Vec::new(),
+        };
         let before = self.stored.clone();
         let put = self.put(deps.store.as_ref(), case, owed).await;
         deps.unwritten.heard(&put);

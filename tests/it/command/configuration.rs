@@ -172,7 +172,7 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
       sweeps     who was disabled every 15 s, changes every 300 s
       mode       observe
     NOTE: OBSERVE MODE: nothing is written to Auth0; LOCKSTEP_MODE=enforce acts
-    NOTE: nobody will be told: neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set
+    NOTE: nobody will be told: neither Slack nor mail nor a ticket address is set
     NOTE: [contain.sources.azure_monitor] has no effect: its webhook is off
     "#);
     let json = place.run(&["check", "--json"]).json();
@@ -182,6 +182,42 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
     let json = place.run(&["check", "--json"]).json();
     assert_eq!(json["pace"]["graph_resource_units_per_second"], 250, "{json:#}");
     assert_eq!(json["pace"]["auth0_requests_per_second"], 2.5, "{json:#}");
+}
+
+#[test]
+fn who_is_told_what_is_summed_up_and_halves_are_refused() {
+    let mut place = Place::complete();
+    place
+        .set("SMTP_URL", &format!("smtps://lockstep:{SECRET}@mail.example.com"))
+        .set("MAIL_FROM", "l@example.com");
+    let ran = place.run(&["check"]);
+    assert_eq!(ran.code, 78);
+    assert!(ran.talk.contains("MAIL_TO: not set, but needed beside SMTP_URL"), "{}", ran.talk);
+    place.set("MAIL_TO", "a@example.com, b@example.com").set("TICKET_URL", "http://tickets.example.com/hook");
+    place.set("TICKET_WEBHOOK_SECRET", "short");
+    let ran = place.run(&["check"]);
+    assert!(ran.talk.contains("TICKET_URL: only https:// or a loopback"), "{}", ran.talk);
+    assert!(ran.talk.contains("TICKET_WEBHOOK_SECRET: expected whsec_"), "{}", ran.talk);
+    let secret = "whsec_dHdpbi10aWNrZXQtd2ViaG9vay1zZWNyZXQtMDA=";
+    place
+        .set("TICKET_URL", "https://tickets.example.com/hook?sig=topsecret")
+        .set("TICKET_WEBHOOK_SECRET", secret);
+    place.write("lockstep.toml", "[notify]\nmail = [\"page\", \"verfied\"]\nticket = [\"not_acted\"]\n");
+    let ran = place.run(&["check"]);
+    assert!(
+        ran.talk.contains("did you mean verified?") && ran.talk.contains("did you mean not-acted?"),
+        "{}",
+        ran.talk
+    );
+    place.write("lockstep.toml", "[notify]\nmail = [\"page\", \"verified\"]\nticket = []\n");
+    let ran = place.run(&["check"]);
+    assert_eq!((ran.code, ran.talk.as_str()), (0, ""), "{ran:#?}");
+    assert!(ran.out.contains("tells      mail to 2 addresses: verified, page"), "{}", ran.out);
+    assert!(ran.out.contains("tells      ticket by webhook: none"), "{}", ran.out);
+    assert!(!ran.out.contains("nobody will be told"), "{}", ran.out);
+    for hidden in [SECRET, "topsecret", "whsec", "example.com"] {
+        assert!(!format!("{ran:?}").contains(hidden), "{hidden}");
+    }
 }
 
 #[test]
@@ -286,7 +322,7 @@ fn the_example_is_a_good_configuration_that_cannot_touch_a_real_tenant() {
 async fn the_example_is_what_the_twin_prints() {
     let example: std::collections::BTreeMap<String, String> = example().into_iter().collect();
     let twin = lockstep_twin::Twin::start(lockstep_twin::Setup::default()).await;
-    for (name, value) in twin.env() {
+    for (name, value) in twin.env().into_iter().chain(twin.env_to_tell()) {
         let written = example.get(&name).unwrap_or_else(|| panic!("{name} is not in .env.example"));
         assert_eq!(without_port(written), without_port(&value), "{name}");
     }

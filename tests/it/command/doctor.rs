@@ -381,3 +381,25 @@ fn vendors_that_do_not_answer_are_told_and_a_bad_configuration_is_78() {
     place.set("AUTH0_DOMAIN", "https://contoso.eu.auth0.com/");
     assert_eq!(place.run(&["doctor"]).code, 78);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_is_greeted_and_no_mail_leaves() {
+    let mut clinic = Clinic::open(Setup::unlimited()).await;
+    clinic.in_order();
+    for (name, value) in clinic.twin.env_to_tell() {
+        clinic.place.set(&name, &value);
+    }
+    let ran = clinic.ask();
+    assert!(ran.out.contains("ok     Mail: the server in SMTP_URL lets Lockstep in"), "{}", ran.out);
+    clinic.twin.faults().down(Vendor::Mail);
+    assert!(fix_of(&clinic.ask(), "SMTP_URL does not let Lockstep in").contains("connection refused"));
+    clinic.twin.faults().up(Vendor::Mail);
+    let url = clinic.twin.urls().smtp_url.replace("127.0.0.1", "user:hunter2@127.0.0.1");
+    clinic.place.set("SMTP_URL", &url);
+    let ran = clinic.ask();
+    assert!(fix_of(&ran, "SMTP_URL does not let Lockstep in").contains("no way to sign in"));
+    assert!(!format!("{ran:?}").contains("hunter2"));
+    let said = clinic.twin.journal();
+    assert_eq!((said.count(Vendor::Mail, "MAIL"), said.count(Vendor::Mail, "AUTH")), (0, 0));
+    assert_eq!(said.complaints(), []);
+}

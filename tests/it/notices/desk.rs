@@ -10,15 +10,16 @@ use lockstep::case::{
 };
 use lockstep::clock::{self, Clock, SystemClock, Timestamp};
 use lockstep::event::{EventId, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject, TenantId};
-use lockstep::notify::{Notifier, Settings, connect, slack};
+use lockstep::notify::mail::{self, Server, Tls};
+use lockstep::notify::{Notifier, Settings, connect, slack, ticket};
 use lockstep::outbound;
 use lockstep::store::sqlite::Sqlite;
 use lockstep::store::{self, Notice, Owed, SaveCase, Store, Topic};
 use lockstep::telemetry::Metrics;
 use lockstep::worker::notices::{self, Deps, Poke};
-use lockstep_twin::world::Message;
+use lockstep_twin::world::{Hook, Letter, Message};
 use lockstep_twin::{Setup, Twin, Vendor};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ impl HandClock {
     }
 }
 
-/// Everything between a saved case and a message in Slack.
+/// Everything between a saved case and what people read.
 pub struct Desk {
     pub twin: Twin,
     pub store: Arc<dyn Store>,
@@ -59,7 +60,7 @@ pub struct Desk {
 
 /// A running outbox; dropping it kills it where it stands.
 pub struct Running {
-    task: JoinHandle<()>,
+    tasks: JoinSet<()>,
     shutdown: CancellationToken,
 }
 
@@ -67,19 +68,19 @@ impl Running {
     /// An orderly end.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
-        tokio::time::timeout(DEADLINE, &mut self.task).await.expect("the outbox ends").unwrap();
+        while let Some(ended) =
+            tokio::time::timeout(DEADLINE, self.tasks.join_next()).await.expect("the outbox ends")
+        {
+            ended.unwrap();
+        }
     }
 
     /// What SIGKILL does: nothing is finished.
     pub async fn kill(mut self) {
-        self.task.abort();
-        assert!((&mut self.task).await.unwrap_err().is_cancelled());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.abort_all();
+        while let Some(ended) = self.tasks.join_next().await {
+            assert!(ended.unwrap_err().is_cancelled());
+        }
     }
 }
 
@@ -106,10 +107,40 @@ impl Desk {
     }
 
     pub fn with(twin: Twin, slack: slack::Settings) -> Desk {
-        Desk::telling(twin, Settings { slack: Some(slack) })
+        Desk::telling(twin, Settings { slack: Some(slack), ..Settings::default() })
     }
 
-    /// On the channel that the settings name.
+    /// By mail to two people.
+    pub async fn mail() -> Desk {
+        let twin = Twin::start(Setup::default()).await;
+        let mail = Some(mail_of(&twin));
+        Desk::telling(twin, Settings { mail, ..Settings::default() })
+    }
+
+    /// By the webhook of a ticket system.
+    pub async fn ticket() -> Desk {
+        let twin = Twin::start(Setup::default()).await;
+        let ticket = Some(ticket_of(&twin));
+        Desk::telling(twin, Settings { ticket, ..Settings::default() })
+    }
+
+    /// Slack, mail and tickets.
+    pub async fn of_every_kind() -> Desk {
+        let mut desk = Desk::bot().await;
+        desk.settings.mail = Some(mail_of(&desk.twin));
+        desk.settings.ticket = Some(ticket_of(&desk.twin));
+        desk
+    }
+
+    pub fn set_up_mail(&mut self, mail: mail::Settings) {
+        self.settings = Settings { mail: Some(mail), ..Settings::default() };
+    }
+
+    pub fn set_up_ticket(&mut self, ticket: ticket::Settings) {
+        self.settings = Settings { ticket: Some(ticket), ..Settings::default() };
+    }
+
+    /// On the channels that the settings name.
     pub fn telling(twin: Twin, settings: Settings) -> Desk {
         let dir = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&store::sqlite::Settings { file: dir.path().join("lockstep.db") }).unwrap();
@@ -126,39 +157,53 @@ impl Desk {
 
     /// The same desk, set up for another way of telling.
     pub fn set_up(&mut self, slack: slack::Settings) {
-        self.settings = Settings { slack: Some(slack) };
+        self.settings = Settings { slack: Some(slack), ..Settings::default() };
     }
 
+    /// The first of them.
     pub fn notifier(&self) -> Arc<dyn Notifier> {
+        self.notifiers().remove(0)
+    }
+
+    fn notifiers(&self) -> Vec<Arc<dyn Notifier>> {
         let deps = outbound::Deps { clock: self.clock.clone(), metrics: self.metrics.clone() };
-        connect(&self.settings, &deps).unwrap().remove(0)
+        connect(&self.settings, &deps).unwrap()
     }
 
-    fn channel(&self) -> &'static str {
-        self.notifier().channel()
+    fn channels(&self) -> Vec<&'static str> {
+        self.notifiers().iter().map(|notifier| notifier.channel().word()).collect()
     }
 
+    /// An outbox on every channel.
     pub fn start(&self) -> Running {
         let shutdown = CancellationToken::new();
-        let deps = Deps {
-            store: self.store.clone(),
-            notifier: self.notifier(),
-            clock: self.clock.clone(),
-            poke: self.poke.clone(),
-        };
-        Running { task: tokio::spawn(notices::run(deps, shutdown.clone())), shutdown }
+        let mut tasks = JoinSet::new();
+        for notifier in self.notifiers() {
+            let all = self.notifiers().into_iter().map(|notifier| notifier.channel());
+            let deps = Deps {
+                policy: tokio::sync::watch::channel(Arc::default()).1,
+                others: all.filter(|channel| *channel != notifier.channel()).collect(),
+                store: self.store.clone(),
+                notifier,
+                clock: self.clock.clone(),
+                poke: self.poke.clone(),
+            };
+            tasks.spawn(notices::run(deps, shutdown.clone()));
+        }
+        Running { tasks, shutdown }
     }
 
     /// Saves the case and what is owed for it, as the worker does.
     pub async fn save(&self, case: &Case) {
-        let owed = Owed {
+        let owed = |channel: &str| Owed {
             topic: Topic::Case(case.id),
-            channel: self.channel().into(),
+            channel: channel.into(),
             version: case.version,
             text: None,
             due_at: self.clock.now(),
         };
-        let save = SaveCase { case: case.clone(), audit: vec![], owed: vec![owed], links: vec![] };
+        let owed = self.channels().into_iter().map(owed).collect();
+        let save = SaveCase { case: case.clone(), audit: vec![], owed, links: vec![] };
         self.store.save_case(save).await.unwrap();
         self.poke.poke();
     }
@@ -170,20 +215,21 @@ impl Desk {
 
     /// What is owed and not delivered, due or not.
     pub async fn owed(&self) -> Vec<Notice> {
-        self.store
-            .due_notices(
-                self.channel(),
-                clock::after(self.clock.now(), Duration::from_secs(1_000_000)),
-                1_000,
-            )
-            .await
-            .unwrap()
+        self.due_within(1_000_000).await
     }
 
     /// Whether anything would be tried `seconds` from now.
     pub async fn is_due_in(&self, seconds: u64) -> bool {
+        !self.due_within(seconds).await.is_empty()
+    }
+
+    async fn due_within(&self, seconds: u64) -> Vec<Notice> {
         let then = clock::after(self.clock.now(), Duration::from_secs(seconds));
-        !self.store.due_notices(self.channel(), then, 1).await.unwrap().is_empty()
+        let mut due = Vec::new();
+        for channel in self.channels() {
+            due.extend(self.store.due_notices(channel, then, 1_000).await.unwrap());
+        }
+        due
     }
 
     pub async fn until_all_told(&self) {
@@ -211,6 +257,16 @@ impl Desk {
         self.messages().iter().map(|message| message.text().to_owned()).collect()
     }
 
+    /// Every mail that was taken.
+    pub fn letters(&self) -> Vec<Letter> {
+        self.twin.world().letters()
+    }
+
+    /// Every webhook that the ticket system took.
+    pub fn hooks(&self) -> Vec<Hook> {
+        self.twin.world().hooks()
+    }
+
     pub fn requests(&self, method: &str) -> u64 {
         let verb = if method == "conversations.history" { "GET" } else { "POST" };
         self.twin.journal().count(Vendor::Slack, &format!("{verb} /api/{method}"))
@@ -220,6 +276,28 @@ impl Desk {
     pub fn assert_no_complaints(&self) {
         let complaints = self.twin.journal().complaints();
         assert!(complaints.is_empty(), "{complaints:#?}");
+    }
+}
+
+/// Mail at the twin's server, to two people.
+pub fn mail_of(twin: &Twin) -> mail::Settings {
+    let url: reqwest::Url = twin.urls().smtp_url.parse().unwrap();
+    let server =
+        Server { host: "127.0.0.1".into(), port: url.port().unwrap(), tls: Tls::Loopback, login: None };
+    mail::Settings {
+        server,
+        from: "Lockstep <lockstep@contoso.example>".parse().unwrap(),
+        to: ["security@contoso.example", "On Call <oncall@contoso.example>"]
+            .map(|to| to.parse().unwrap())
+            .into(),
+    }
+}
+
+/// The twin's ticket system.
+pub fn ticket_of(twin: &Twin) -> ticket::Settings {
+    ticket::Settings {
+        url: twin.urls().ticket_url.into(),
+        secret: twin.setup().ticket_webhook_secret.clone().into(),
     }
 }
 

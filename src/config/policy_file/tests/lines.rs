@@ -155,7 +155,7 @@ fn what_is_not_toml_is_shown_once_per_line_with_the_mistakes_around_it() {
     5 | on_deletd = "notify"
       | ^^^^^^^^^
       |
-      = help: the policy knows people, provision, attributes, tables, roles, organizations, mfa, leavers, sweep, contain, protected
+      = help: the policy knows people, provision, attributes, tables, roles, organizations, mfa, leavers, sweep, contain, protected, notify
 
     3 mistakes in the configuration
     "#);

@@ -2,12 +2,17 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::super::message::{Form, Tag, Topic};
+use super::super::super::message::{Form, Severity, Tag, Topic};
 use super::*;
 
 fn message() -> Message {
     Message {
         tag: Tag { topic: Topic::Notice("brake/1".into()), version: 1 },
+        subject: "Adele Vance · case_1".into(),
+        stage: None,
+        since: "2026-03-02T08:00:00Z".parse().unwrap(),
+        about: None,
+        severity: Severity::Warning,
         headline: "Contained: 1 account of Adele Vance, verified in 4.2 s".into(),
         fields: vec![
             Field { label: "Who", value: Value::Words("Adele Vance".into()) },
