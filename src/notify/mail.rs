@@ -134,7 +134,8 @@ impl Mail {
                 false => Trouble::NotSent(Cause::TimedOut),
             }))
         })?;
-        farewell(connection).await;
+        // Beside the rest: nothing waits for it, and the notice stays taken no longer than the conversation.
+        tokio::spawn(farewell(connection));
         Ok(taken)
     }
 }
