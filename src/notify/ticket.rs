@@ -15,7 +15,7 @@ use super::message::{Message, Tag};
 use super::{Error, FollowUp, Found, Handle, Notifier, Word};
 use crate::clock::{self, Timestamp};
 use crate::outbound::http::Answer;
-use crate::outbound::{self, Deps, SetupError, Timeouts};
+use crate::outbound::{self, Deps, Sending, SetupError, Timeouts};
 use crate::policy::notify::Channel;
 use crate::retry;
 use crate::webhook::{self, Key};
@@ -106,7 +106,7 @@ impl Notifier for Webhook {
             .header(webhook::TIMESTAMP, &timestamp)
             .header(webhook::SIGNATURE, self.key.signature(&id, &timestamp, &body))
             .body(body);
-        let answer = outbound::exchange(&self.deps, VENDOR, "webhook", request).await?;
+        let answer = outbound::exchange(&self.deps, Sending::to(VENDOR, "webhook"), request).await?;
         self.judge(&answer).map(|()| None)
     }
 

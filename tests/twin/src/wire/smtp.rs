@@ -232,6 +232,7 @@ impl Conversation {
             status,
             outcome,
             correlation: None,
+            user_agent: None,
             in_batch: false,
             body,
         });
