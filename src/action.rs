@@ -4,6 +4,7 @@
 
 pub mod sync;
 
+use crate::case::also::Extra;
 use crate::case::{AccountId, CaseId, Means};
 use crate::retry::WhatNow;
 
@@ -15,6 +16,8 @@ pub enum Action {
     Block { account: AccountId, case: CaseId, reason: String },
     /// End sessions and refresh tokens by the means that the tenant's plan allows.
     EndAccess { account: AccountId, means: Means },
+    /// End what the policy names beside that. Never before the block.
+    EndExtra { account: AccountId, extra: Extra },
     /// `blocked: false`, our stamp removed. Only for blocks that carry our stamp.
     Unblock { account: AccountId, case: CaseId },
 }
@@ -24,6 +27,7 @@ impl Action {
         match self {
             Action::Block { account, .. }
             | Action::EndAccess { account, .. }
+            | Action::EndExtra { account, .. }
             | Action::Unblock { account, .. } => account,
         }
     }
@@ -33,6 +37,9 @@ impl Action {
         match self {
             Action::Block { .. } => "action.block",
             Action::EndAccess { .. } => "action.end_access",
+            Action::EndExtra { extra: Extra::Grants, .. } => "action.end_grants",
+            Action::EndExtra { extra: Extra::DeviceCredentials, .. } => "action.end_device_credentials",
+            Action::EndExtra { extra: Extra::TokenVault, .. } => "action.end_token_vault",
             Action::Unblock { .. } => "action.unblock",
         }
     }
@@ -42,6 +49,7 @@ impl Action {
         match self {
             Action::Block { account, reason, .. } => format!("Block {account} ({reason})"),
             Action::EndAccess { account, means } => format!("End access of {account} by {}", means.word()),
+            Action::EndExtra { account, extra } => format!("End {} of {account}", extra.word()),
             Action::Unblock { account, .. } => format!("Unblock {account}"),
         }
     }
@@ -56,6 +64,8 @@ pub enum Outcome {
     AccountGone,
     /// The tenant's plan does not include this call; the next means must be tried.
     NotInPlan,
+    /// What the policy also wants ended is not to be had: by plan, permission or otherwise. Says why.
+    Refused(String),
     /// The request was sent and the reply lost: read back before trying again.
     Unknown(String),
     /// Refused or not sent; says why and what now.
@@ -68,6 +78,7 @@ impl Outcome {
             Outcome::Accepted => "accepted",
             Outcome::AccountGone => "account gone",
             Outcome::NotInPlan => "not in plan",
+            Outcome::Refused(_) => "refused",
             Outcome::Unknown(_) => "unknown",
             Outcome::Failed { .. } => "failed",
         }

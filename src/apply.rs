@@ -60,10 +60,13 @@ async fn send(writer: &auth0::Writer, action: &Action, object: ObjectId, clock: 
             writer.block(account, &stamp).await
         }
         Action::EndAccess { account, means } => writer.end_access(account, *means).await,
+        Action::EndExtra { account, extra } => writer.end_extra(account, *extra).await,
         Action::Unblock { account, .. } => writer.unblock(account, object).await,
     };
+    let is_extra = matches!(action, Action::EndExtra { .. });
     match sent {
         Ok(()) => Outcome::Accepted,
+        Err(error) if is_extra && error.is_refusal() => Outcome::Refused(error.to_string()),
         Err(error) if error.is_gone() => Outcome::AccountGone,
         Err(error) if error.is_not_in_plan() => Outcome::NotInPlan,
         Err(error) if error.is_outcome_unknown() => Outcome::Unknown(error.to_string()),

@@ -4,12 +4,15 @@
 //! of a case that exists. At most one case of a subject is open at a time; the store refuses a second, and refuses
 //! a save whose `version` is not the one it holds. Pure data.
 
+pub mod also;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::also::{AlsoProgress, Extra};
 use crate::clock::Timestamp;
 use crate::event::{EventId, RiskEvidence, Source, Subject};
 
@@ -84,7 +87,7 @@ impl fmt::Display for AccountId {
 pub enum CaseState {
     /// Decided and on record; nothing has been confirmed by Auth0 yet.
     Requested,
-    /// Auth0 has accepted every write; the read-back still finds something, or has not run.
+    /// Auth0 has accepted every block and end of access; the read-back still finds something, or has not run.
     Accepted,
     /// Read back: every account is blocked and nothing is left that could be used.
     Verified,
@@ -266,6 +269,9 @@ pub struct AccountProgress {
     pub ended_by: Option<Means>,
     /// When Auth0 last accepted that call; it deletes asynchronously.
     pub ended_at: Option<Timestamp>,
+    /// What the policy wants ended beside that, once access was ended.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub also: BTreeMap<Extra, AlsoProgress>,
     /// What the last read-back still found, in words; empty when proven.
     pub open: Vec<String>,
 }
@@ -293,10 +299,10 @@ impl AccountProgress {
             Response::Contain => BlockProgress::Wanted,
             Response::EndSessions | Response::Notify | Response::Ignore => BlockProgress::NotWanted,
         };
-        AccountProgress { block, ended_by: None, ended_at: None, open: Vec::new() }
+        AccountProgress { block, ended_by: None, ended_at: None, also: BTreeMap::new(), open: Vec::new() }
     }
 
-    /// Auth0 has accepted everything that was asked for.
+    /// Auth0 has accepted what keeps somebody out: the block, and the end of sessions and refresh tokens.
     pub fn is_accepted(&self) -> bool {
         match self.block {
             BlockProgress::Gone | BlockProgress::Protected => true,

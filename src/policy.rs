@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::case::also::Extra;
 use crate::case::{AccountId, Response};
 use crate::event::{ObjectId, RiskLevel, Source};
 
@@ -64,6 +65,9 @@ pub struct Contain {
     pub verify_within_seconds: u64,
     /// Release by itself when Entra says that the risk is dismissed, remediated or confirmed safe.
     pub release_when_cleared: ReleaseWhenCleared,
+    /// What is ended beside sessions and refresh tokens, once an account is blocked: `grants`, `device-credentials`,
+    /// `token-vault`. Not where only sessions are ended: none of it can be given back.
+    pub also: BTreeSet<Extra>,
     /// Per source, what differs: `[contain.sources.azure_monitor]`.
     pub sources: BTreeMap<Source, SourcePolicy>,
     pub brake: Brake,
@@ -77,6 +81,7 @@ impl Default for Contain {
             on_deleted: Response::Contain,
             verify_within_seconds: 120,
             release_when_cleared: ReleaseWhenCleared::Yes,
+            also: BTreeSet::new(),
             sources: BTreeMap::new(),
             brake: Brake::default(),
         }

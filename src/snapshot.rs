@@ -6,6 +6,7 @@ pub mod sync;
 
 use std::collections::BTreeMap;
 
+use crate::case::also::Extra;
 use crate::case::{AccountId, Case, CaseId, Means};
 use crate::clock::Timestamp;
 use crate::event::{Event, ObjectId, RiskLevel, RiskState, Subject};
@@ -132,6 +133,25 @@ pub struct Access {
     pub refresh_tokens: Count,
     pub grants: Count,
     pub device_credentials: Count,
+    pub token_sets: Count,
+}
+
+impl Access {
+    pub fn extra(&self, extra: Extra) -> Count {
+        match extra {
+            Extra::Grants => self.grants,
+            Extra::DeviceCredentials => self.device_credentials,
+            Extra::TokenVault => self.token_sets,
+        }
+    }
+
+    pub fn set_extra(&mut self, extra: Extra, count: Count) {
+        match extra {
+            Extra::Grants => self.grants = count,
+            Extra::DeviceCredentials => self.device_credentials = count,
+            Extra::TokenVault => self.token_sets = count,
+        }
+    }
 }
 
 /// A number that was read, or why there is none.
@@ -139,7 +159,7 @@ pub struct Access {
 pub enum Count {
     #[default]
     Unread,
-    /// The tenant's plan does not let us list it.
+    /// The tenant's plan, or a permission that we lack, does not let us list it.
     NotInPlan,
     Is(u32),
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::auth0::Error;
 use crate::auth0::call::{Caller, NotFound, Operation, Request, user_path};
-use crate::auth0::reader::device_credentials;
+use crate::auth0::reader::{device_credentials, token_sets};
+use crate::case::also::Extra;
 use crate::case::{AccountId, Means};
 use crate::outbound;
 
@@ -28,6 +29,14 @@ const DEVICE_DELETE: Operation = Operation {
     needs: "delete:device_credentials",
     not_found: NotFound::Fine,
 };
+const TOKEN_SET_DELETE: Operation = Operation {
+    word: "token_set.delete",
+    needs: "delete:federated_connections_tokens",
+    not_found: NotFound::Fine,
+};
+/// Token sets of one account that one write deletes, each a request of its own; an account has one per connected
+/// account. What is left is found by the read-back.
+const TOKEN_SETS_AT_A_TIME: usize = 100;
 
 /// Auth0 deletes in the background: accepted is not proven. The first error is told; what comes after it has been tried
 /// all the same.
@@ -58,9 +67,34 @@ async fn delete_sessions_and_tokens(caller: &Caller, id: &AccountId) -> Result<(
 
 /// On every plan: consents with the refresh tokens that hang on them, then the credentials of devices.
 async fn delete_grants_and_devices(caller: &Caller, id: &AccountId) -> Result<(), Error> {
-    let grants = Request::new(GRANTS_DELETE, Method::DELETE, "/grants").query("user_id", id);
-    let grants = absent_is_fine(send(caller, grants).await);
+    let grants = delete_grants(caller, id).await;
     grants.and(delete_devices(caller, id).await)
+}
+
+pub(super) async fn end_extra(caller: &Caller, id: &AccountId, extra: Extra) -> Result<(), Error> {
+    match extra {
+        Extra::Grants => delete_grants(caller, id).await,
+        Extra::DeviceCredentials => delete_devices(caller, id).await,
+        Extra::TokenVault => delete_token_sets(caller, id).await,
+    }
+}
+
+async fn delete_grants(caller: &Caller, id: &AccountId) -> Result<(), Error> {
+    let grants = Request::new(GRANTS_DELETE, Method::DELETE, "/grants").query("user_id", id);
+    absent_is_fine(send(caller, grants).await)
+}
+
+/// 204 also for one that is gone (docs/vendors.md).
+async fn delete_token_sets(caller: &Caller, id: &AccountId) -> Result<(), Error> {
+    let mut ended = Ok(());
+    for set in token_sets(caller, id).await?.iter().take(TOKEN_SETS_AT_A_TIME) {
+        let Some(segment) = outbound::segment(set) else { continue };
+        let rest = format!("/federated-connections-tokensets/{segment}");
+        let path = user_path(TOKEN_SET_DELETE, id, &rest)?;
+        let request = Request::new(TOKEN_SET_DELETE, Method::DELETE, path);
+        ended = ended.and(absent_is_fine(send(caller, request).await));
+    }
+    ended
 }
 
 async fn delete_devices(caller: &Caller, id: &AccountId) -> Result<(), Error> {

@@ -95,6 +95,18 @@ impl Error {
         matches!(self, Error::Gone { .. })
     }
 
+    /// Auth0 has answered that it will not: by plan, permission or otherwise. Coming again would bring the same.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Error::NotInPlan { .. }
+                | Error::Forbidden { .. }
+                | Error::Refused { .. }
+                | Error::TooMany { .. }
+                | Error::NotAnId { .. }
+        )
+    }
+
     /// The tenant's plan does not include this call: another means must be tried.
     pub fn is_not_in_plan(&self) -> bool {
         matches!(self, Error::NotInPlan { .. })

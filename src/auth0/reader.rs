@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::auth0::call::{Caller, NotFound, Operation, Request, user_path};
-use crate::auth0::wire::{self, CheckpointPage, DeviceCredential, OffsetPage};
+use crate::auth0::wire::{self, CheckpointPage, DeviceCredential, OffsetPage, TokenSet};
 use crate::auth0::{Error, Names, catalogue, holding, memberships, search};
+use crate::case::also::Extra;
 use crate::case::{AccountId, Means};
 use crate::event::ObjectId;
 use crate::snapshot::sync::{Entrance, Holding, LookAlike, OrganizationId, RoleId, Tenant};
@@ -19,6 +20,12 @@ const GRANTS_LIST: Operation =
     Operation { word: "grants.list", needs: "read:grants", not_found: NotFound::Odd };
 const DEVICES_LIST: Operation =
     Operation { word: "device_credentials.list", needs: "read:device_credentials", not_found: NotFound::Odd };
+/// Token Vault comes with a plan of its own; an unknown user is told as such.
+const TOKEN_SETS_LIST: Operation = Operation {
+    word: "token_sets.list",
+    needs: "read:federated_connections_tokens",
+    not_found: NotFound::NotInPlan,
+};
 
 /// What is counted is whether anything is left; beyond a page the exact number helps nobody.
 const PER_PAGE: usize = 50;
@@ -74,6 +81,23 @@ impl Reader {
         };
         match read {
             Err(error) if error.is_gone() => Ok(nothing(means)),
+            other => other,
+        }
+    }
+
+    /// How much is left of what is ended beside sessions and refresh tokens. Where it may not be listed, that is the
+    /// answer; an account that does not exist has nothing.
+    pub async fn left_of(&self, id: &AccountId, extra: Extra) -> Result<Count, Error> {
+        let left = match extra {
+            Extra::Grants => self.grants(id).await,
+            Extra::DeviceCredentials => {
+                device_credentials(&self.caller, id).await.map(|left| count(left.len() as u64))
+            }
+            Extra::TokenVault => token_sets(&self.caller, id).await.map(|left| count(left.len() as u64)),
+        };
+        match left {
+            Err(error) if error.is_gone() => Ok(Count::Is(0)),
+            Err(error) if error.is_refusal() => Ok(Count::NotInPlan),
             other => other,
         }
     }
@@ -224,6 +248,15 @@ pub(super) async fn device_credentials(caller: &Caller, id: &AccountId) -> Resul
         found.extend(devices_of_type(caller, id, kind).await?);
     }
     Ok(found)
+}
+
+/// The ids of the account's token sets: a bare array without pages (Auth0 Management API v2, Get tokensets for a user).
+pub(super) async fn token_sets(caller: &Caller, id: &AccountId) -> Result<Vec<String>, Error> {
+    let path = user_path(TOKEN_SETS_LIST, id, "/federated-connections-tokensets")?;
+    let request = Request::get(TOKEN_SETS_LIST, path);
+    let answer = caller.call(&request).await?;
+    let sets: Vec<TokenSet> = answer.json().map_err(|why| request.misfit(&answer, why))?;
+    Ok(sets.into_iter().map(|set| set.id).collect())
 }
 
 async fn devices_of_type(caller: &Caller, id: &AccountId, kind: &str) -> Result<Vec<String>, Error> {

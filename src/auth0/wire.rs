@@ -144,6 +144,12 @@ pub(super) struct DeviceCredential {
     pub(super) id: String,
 }
 
+/// Of a token set nothing else is looked at: the rest is about tokens.
+#[derive(Debug, Deserialize)]
+pub(super) struct TokenSet {
+    pub(super) id: String,
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct ResourceServer {
     #[serde(default)]

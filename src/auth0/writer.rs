@@ -7,6 +7,7 @@ use crate::auth0::call::{Caller, NotFound, Operation, Request, user_path};
 use crate::auth0::scim::{self, Active};
 use crate::auth0::wire::OUR_KEY;
 use crate::auth0::{Error, ending};
+use crate::case::also::Extra;
 use crate::case::{AccountId, CaseId, Means};
 use crate::clock::Timestamp;
 use crate::event::ObjectId;
@@ -60,6 +61,14 @@ impl Writer {
     /// The first that occurred; what comes after it has been tried all the same.
     pub async fn end_access(&self, id: &AccountId, means: Means) -> Result<(), Error> {
         ending::end_access(&self.caller, id, means).await
+    }
+
+    /// Ends what the account holds beside its sessions and refresh tokens. At once, and nothing left is fine.
+    ///
+    /// # Errors
+    /// The first that occurred; what comes after it has been tried all the same.
+    pub async fn end_extra(&self, id: &AccountId, extra: Extra) -> Result<(), Error> {
+        ending::end_extra(&self.caller, id, extra).await
     }
 
     /// Blocks, signs out and takes the refresh tokens in one call, by SCIM, on any plan (Auth0, Configure Inbound SCIM).

@@ -12,7 +12,7 @@ mod text;
 use toml::Value;
 
 pub use self::keys::POLICY;
-pub use self::paths::{find, header, homes, paths, under};
+pub use self::paths::{find, header, homes, paths, under, words};
 use super::mistakes::{nearest, one_of};
 use super::reader::Wrong;
 
@@ -67,7 +67,7 @@ pub enum Item {
     Person,
     Group,
     AccountId,
-    /// Of these.
+    /// One of these.
     Word(&'static [&'static str]),
 }
 
@@ -122,14 +122,7 @@ impl Shape {
             Shape::Switch => &["yes", "no"],
             _ => &[],
         };
-        if words.contains(&given) {
-            return Ok(Value::String(given.to_owned()));
-        }
-        let wrong = Wrong::new(format!("expected {}", self.expected()));
-        match nearest(&given.to_ascii_lowercase(), words.iter().copied()) {
-            Some(meant) => Err(wrong.help(format!("did you mean {meant}?"))),
-            None => Err(wrong),
-        }
+        one_word(given, words, || self.expected())
     }
 
     /// Checks a number against the range that is allowed here.
@@ -138,6 +131,18 @@ impl Shape {
             Shape::Whole { least, most } if (*least..=*most).contains(&given) => Ok(Value::Integer(given)),
             _ => Err(Wrong::new(format!("expected {}", self.expected()))),
         }
+    }
+}
+
+/// A word, if it is one of `words`; the nearest is what may have been meant.
+fn one_word(given: &str, words: &[&str], expected: impl FnOnce() -> String) -> Result<Value, Wrong> {
+    if words.contains(&given) {
+        return Ok(Value::String(given.to_owned()));
+    }
+    let wrong = Wrong::new(format!("expected {}", expected()));
+    match nearest(&given.to_ascii_lowercase(), words.iter().copied()) {
+        Some(meant) => Err(wrong.help(format!("did you mean {meant}?"))),
+        None => Err(wrong),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::snapshot::{Blocked, Snapshot};
 
 /// One person has a handful of accounts; a plan with more actions than this was made from something else.
 pub const ACTIONS_MAX: usize = 200;
+/// What an account holds beside is of three kinds, and there are two other actions for each account.
+const EXTRAS_MAX: usize = ACTIONS_MAX / 2 * 3;
 
 /// A plan that passed. The only thing [`crate::apply`] takes.
 #[derive(Debug)]
@@ -41,7 +43,8 @@ pub fn check(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Checke
     if plan.actions.is_empty() {
         return Ok(Checked(Vec::new()));
     }
-    if plan.actions.len() > ACTIONS_MAX {
+    let extras = plan.actions.iter().filter(|action| matches!(action, Action::EndExtra { .. })).count();
+    if plan.actions.len() - extras > ACTIONS_MAX || extras > EXTRAS_MAX {
         return refuse(format!("{} actions for one person, over {ACTIONS_MAX}", plan.actions.len()));
     }
     let Some(case) = &plan.case else { return refuse("actions without a case".into()) };
@@ -79,7 +82,9 @@ fn check_action(
     };
     let protected = policy.protected.accounts.contains(action.account());
     match action {
-        Action::Block { .. } | Action::EndAccess { .. } if protected => refuse("a protected account"),
+        Action::Block { .. } | Action::EndAccess { .. } | Action::EndExtra { .. } if protected => {
+            refuse("a protected account")
+        }
         Action::Block { case: by, .. } if *by != case => refuse("blocked for another case"),
         Action::Block { .. } if account.blocked == Blocked::Yes && account.stamp.is_none() => {
             refuse("claims somebody else's block")
@@ -87,6 +92,13 @@ fn check_action(
         Action::Block { .. } if plan.case.as_ref().is_some_and(|c| c.response != Response::Contain) => {
             refuse("blocks where only sessions may be ended")
         }
+        Action::EndExtra { .. } if plan.case.as_ref().is_none_or(|c| c.response != Response::Contain) => {
+            refuse("ends for good where only sessions may be ended")
+        }
+        Action::EndExtra { extra, .. } if !policy.contain.also.contains(extra) => {
+            refuse("the policy does not ask for it")
+        }
+        Action::EndExtra { .. } if account.blocked == Blocked::No => refuse("ends for good before the block"),
         Action::Unblock { case: by, .. } if *by != case => refuse("releases for another case"),
         Action::Unblock { .. } if account.stamp.as_ref().is_none_or(|stamp| stamp.case != case) => {
             refuse("releases a block that is not ours")
@@ -95,7 +107,8 @@ fn check_action(
     }
 }
 
-/// Nobody is locked and released by one plan, and each block stands before the end of access of its account.
+/// Nobody is locked and released by one plan. Of each account the block stands before the end of access, and both before
+/// what cannot be given back.
 fn check_order(actions: &[Action], state: CaseState, response: Response) -> Result<(), Refused> {
     let releases = actions.iter().any(|action| matches!(action, Action::Unblock { .. }));
     if releases && locks(actions) {
@@ -106,8 +119,17 @@ fn check_order(actions: &[Action], state: CaseState, response: Response) -> Resu
         )));
     }
     let mut ended: BTreeSet<&AccountId> = BTreeSet::new();
+    let mut for_good: BTreeSet<&AccountId> = BTreeSet::new();
     for action in actions {
         match action {
+            Action::Block { account, .. } | Action::EndAccess { account, .. }
+                if for_good.contains(account) =>
+            {
+                return Err(Refused(format!("ends for good before it: {}", action.sentence())));
+            }
+            Action::EndExtra { account, .. } => {
+                for_good.insert(account);
+            }
             Action::EndAccess { account, .. } => {
                 ended.insert(account);
             }

@@ -1,5 +1,7 @@
 //! What a containment still needs, account by account, until it is proven.
 
+mod also;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -252,10 +254,12 @@ fn continue_accounts(
         let progress = case.accounts.entry(id.clone()).or_insert_with(|| wanted.clone());
         // Gone and back, or protected no longer: it starts from the beginning, with the case's own response.
         if matches!(progress.block, BlockProgress::Gone | BlockProgress::Protected) {
-            *progress = AccountProgress { ended_by: None, ended_at: None, ..wanted.clone() };
+            *progress = wanted.clone();
         }
     }
     let (id_of_case, reason, acts) = (case.id, case.reason.sentence(), case.state.is_open());
+    let (extras, newest) = (&policy.contain.also, also::newest_word(case));
+    let blocks = case.response == Response::Contain;
     for (id, progress) in &mut case.accounts {
         let Some(account) = snapshot.accounts.get(id) else {
             *progress = AccountProgress { block: BlockProgress::Gone, open: Vec::new(), ..progress.clone() };
@@ -264,13 +268,18 @@ fn continue_accounts(
         progress.open.clear();
         let block = next_block(account, progress, id_of_case, &reason);
         let end = next_end(id, account, progress, snapshot.means, now);
-        let needs = block.is_some() || end.is_some();
+        let also = match (blocks, acts) {
+            (false, _) => Vec::new(),
+            (true, true) => also::next_extras(id, &account.access, progress, extras, newest, now),
+            (true, false) => also::all_extras(id, progress, extras),
+        };
+        let needs = block.is_some() || end.is_some() || !also.is_empty();
         if acts && needs && is_protected(snapshot, policy, id) {
             *progress =
                 AccountProgress { block: BlockProgress::Protected, open: Vec::new(), ..progress.clone() };
             continue;
         }
-        actions.extend(block.into_iter().chain(end));
+        actions.extend(block.into_iter().chain(end).chain(also));
     }
 }
 

@@ -4,6 +4,7 @@
 //! model of Entra and Auth0 ([`world`], [`work`]) and checks what must hold at every step and at the end.
 
 mod accounts;
+mod also;
 mod brake;
 mod entra;
 mod exposure;

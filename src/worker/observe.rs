@@ -11,12 +11,13 @@ use futures_util::future::{join_all, try_join_all};
 
 use super::look::{Looker, Scope, Trouble};
 use crate::auth0;
-use crate::case::{AccountId, BlockProgress, Case, Means};
+use crate::case::also::Extra;
+use crate::case::{AccountId, AccountProgress, BlockProgress, Case, Means};
 use crate::entra;
 use crate::event::{Event, EventId, EventKind, Lane, Subject};
 use crate::plan;
 use crate::retry::WhatNow;
-use crate::snapshot::{Account, AccountsSeen, Directory, RELEASED_MAX, RiskView, Snapshot};
+use crate::snapshot::{Access, Account, AccountsSeen, Count, Directory, RELEASED_MAX, RiskView, Snapshot};
 use crate::store;
 
 /// How long a containment waits for Graph before it acts on the alert's own evidence.
@@ -239,12 +240,21 @@ async fn read_one(
 ) -> Result<Option<(AccountId, Account)>, auth0::Error> {
     let ended =
         case.and_then(|case| case.accounts.get(id)).filter(|progress| progress.block != BlockProgress::Gone);
-    let read_back = ended.and_then(|progress| progress.ended_by);
     let Some(mut account) = looker.auth0.account(id).await? else { return Ok(None) };
-    if let Some(ended_by) = read_back {
+    if let Some((progress, ended_by)) = ended.and_then(|progress| Some((progress, progress.ended_by?))) {
         account.access = looker.auth0.access(id, ended_by.max(means)).await?;
+        read_extras(looker, id, progress, &mut account.access).await;
     }
     Ok(Some((id.clone(), account)))
+}
+
+/// What cannot be read stays unread: nothing beside the lockout keeps the lockout from being read back.
+async fn read_extras(looker: &Looker, id: &AccountId, progress: &AccountProgress, access: &mut Access) {
+    let ended = progress.also.iter().filter(|(_, also)| also.is_ended()).map(|(extra, _)| *extra);
+    let read = ended.map(async |extra: Extra| (extra, looker.auth0.left_of(id, extra).await));
+    for (extra, left) in join_all(read).await {
+        access.set_extra(extra, left.unwrap_or(Count::Unread));
+    }
 }
 
 /// Only the read-back needs it, so it never delays a block; without it the residual exposure is unknown and said so.

@@ -44,7 +44,9 @@ pub(super) fn applied(case: &Case, applied: &[Applied], now: Timestamp) -> Vec<E
     let one = |done: &Applied| Entry {
         account: Some(done.action.account().clone()),
         outcome: Some(match &done.outcome {
-            Outcome::Unknown(why) | Outcome::Failed { why, .. } => format!("{}: {why}", done.outcome.word()),
+            Outcome::Unknown(why) | Outcome::Refused(why) | Outcome::Failed { why, .. } => {
+                format!("{}: {why}", done.outcome.word())
+            }
             Outcome::Accepted | Outcome::AccountGone | Outcome::NotInPlan => done.outcome.word().to_owned(),
         }),
         ..entry(case, now, done.action.word(), done.action.sentence())

@@ -6,6 +6,7 @@
 
 mod auth0;
 mod auth0_directory;
+mod auth0_extras;
 mod auth0_holdings;
 mod auth0_keeper;
 mod auth0_scim;

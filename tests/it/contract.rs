@@ -7,6 +7,7 @@
 pub mod description;
 
 use lockstep::case::Means;
+use lockstep::case::also::Extra;
 use lockstep::entra::{DeltaFrom, Then, Tracked};
 use lockstep::event::{Lane, ObjectId};
 use lockstep_twin::{Entry, Hire, Outcome, Plan, Setup, Twin, Vendor};
@@ -72,6 +73,11 @@ async fn every_call_of_the_clients_is_as_described() {
             v.reader().access(&account, means).await.unwrap();
             // Without the plan the first two are refused; what was sent is checked all the same.
             let _ = v.writer().end_access(&account, means).await;
+        }
+        v.twin.world().add_token_set(account.as_str(), "box");
+        for extra in [Extra::Grants, Extra::DeviceCredentials, Extra::TokenVault] {
+            v.reader().left_of(&account, extra).await.unwrap();
+            v.writer().end_extra(&account, extra).await.unwrap();
         }
         v.writer().unblock(&account, ada).await.unwrap();
         assert!(v.twin.journal().requests().len() > 20);

@@ -1,5 +1,6 @@
 //! Stories, told as an operator would tell them, on every back end.
 
+mod also;
 mod auth0_trouble;
 mod containment;
 mod correlation;

@@ -249,5 +249,10 @@ fn smells_of_secret(text: &str) -> bool {
     // The keys of the policy itself are no secrets, whatever they are called.
     let keys = shape::paths().into_iter().filter_map(|path| Some(path.rsplit(['.', '[']).next()?.to_owned()));
     let ours = keys.filter(|key| smells(key));
-    smells(&ours.fold(text.to_ascii_lowercase(), |text, key| text.replace(&key, " ")))
+    let text = ours.fold(text.to_ascii_lowercase(), |text, key| text.replace(&key, " "));
+    // Nor are the words that it takes, misspelt ones included.
+    let words = shape::words();
+    let is_ours = |word: &&str| nearest(word, words.iter().copied()).is_some();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.split(|c| !is_word(c)).filter(|word| !is_ours(word)).any(smells)
 }

@@ -4,6 +4,8 @@ use super::{Item, Key, Shape, Text};
 
 const LEVELS: Shape = Shape::Word(&["low", "medium", "high"]);
 const RESPONSES: Shape = Shape::Word(&["contain", "end-sessions", "notify", "ignore"]);
+/// What is ended beside sessions and refresh tokens.
+const ALSO: &[&str] = &["grants", "device-credentials", "token-vault"];
 const SOURCE: Shape =
     Shape::Table(&[Key { name: "risk_level", shape: LEVELS }, Key { name: "response", shape: RESPONSES }]);
 
@@ -101,6 +103,7 @@ pub const POLICY: &[Key] = &[
             Key { name: "on_deleted", shape: RESPONSES },
             Key { name: "verify_within_seconds", shape: Shape::Whole { least: 5, most: 3600 } },
             Key { name: "release_when_cleared", shape: Shape::Switch },
+            Key { name: "also", shape: Shape::List(Item::Word(ALSO)) },
             Key {
                 name: "sources",
                 shape: Shape::Table(&[

@@ -1,6 +1,6 @@
 //! Keys by name and by path: `section.key`, and the `[header]` that they stand under.
 
-use super::{Key, POLICY, Shape};
+use super::{Item, Key, POLICY, Shape};
 
 /// The key with this name.
 pub fn find<'a>(keys: &'a [Key], name: &str) -> Option<&'a Key> {
@@ -35,6 +35,23 @@ pub fn paths() -> Vec<String> {
     let mut paths = Vec::new();
     collect(&Shape::Table(POLICY), String::new(), &mut paths);
     paths
+}
+
+/// Every word that a list of words may hold.
+pub fn words() -> Vec<&'static str> {
+    fn collect(shape: &'static Shape, into: &mut Vec<&'static str>) {
+        match shape {
+            Shape::Table(keys) | Shape::Rows { keys, .. } => {
+                keys.iter().for_each(|key| collect(&key.shape, into))
+            }
+            Shape::Named { each, .. } => collect(each, into),
+            Shape::List(Item::Word(words)) => into.extend(*words),
+            _ => {}
+        }
+    }
+    let mut words = Vec::new();
+    POLICY.iter().for_each(|key| collect(&key.shape, &mut words));
+    words
 }
 
 /// The tables that have a key `name`, as `[section]`, for a key that stands in the wrong one.

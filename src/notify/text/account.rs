@@ -1,5 +1,6 @@
 //! One line per account: what was done to it and what is still open.
 
+use crate::case::also::{AlsoState, Extra};
 use crate::case::{AccountId, AccountProgress, BlockProgress, Case, CaseState, Restraint};
 
 use super::super::message::AccountLine;
@@ -17,6 +18,7 @@ pub(super) fn lines(case: &Case) -> Vec<AccountLine> {
 fn words(case: &Case, progress: &AccountProgress) -> String {
     let mut clauses = vec![block(case, progress.block).to_owned()];
     clauses.extend(access(case, progress));
+    clauses.extend(also(case, progress));
     match progress.open.is_empty() {
         true => clauses.join(", "),
         false => format!("{}; still open: {}", clauses.join(", "), progress.open.join("; ")),
@@ -56,6 +58,31 @@ fn access(case: &Case, progress: &AccountProgress) -> Option<String> {
         }
         (None, ..) => None,
     }
+}
+
+/// What is still tried is among what is open.
+fn also(case: &Case, progress: &AccountProgress) -> Vec<String> {
+    if matches!(progress.block, BlockProgress::Gone | BlockProgress::Protected) {
+        return Vec::new();
+    }
+    let clause = |(extra, state): (Extra, &AlsoState)| {
+        let what = extra.word();
+        match (state, case.state) {
+            (AlsoState::Wanted, CaseState::NotActed) if is_rehearsal(case) => {
+                Some(format!("{what} would end"))
+            }
+            (AlsoState::Ended { .. }, CaseState::Releasing | CaseState::Released) => {
+                Some(format!("{what} had been ended"))
+            }
+            (AlsoState::Ended { .. }, _) => Some(format!("{what} ended")),
+            (AlsoState::Unproven { .. }, _) => {
+                Some(format!("{what} ended, which Auth0 does not let us prove"))
+            }
+            (AlsoState::Refused { why, .. }, _) => Some(format!("{what} NOT ended, refused by {why}")),
+            (AlsoState::Wanted | AlsoState::Failed { .. }, _) => None,
+        }
+    };
+    progress.also.iter().filter_map(|(extra, also)| clause((*extra, &also.state))).collect()
 }
 
 /// Observe mode shows what enforcing would do.

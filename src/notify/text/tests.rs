@@ -22,8 +22,13 @@ fn accounts(progress: &AccountProgress) -> BTreeMap<AccountId, AccountProgress> 
 
 fn requested() -> Case {
     let event = EventId(Uuid::from_u128(3));
-    let progress =
-        AccountProgress { block: BlockProgress::Wanted, ended_by: None, ended_at: None, open: vec![] };
+    let progress = AccountProgress {
+        block: BlockProgress::Wanted,
+        ended_by: None,
+        ended_at: None,
+        also: BTreeMap::new(),
+        open: vec![],
+    };
     Case {
         id: CaseId::opened_by(event),
         version: 1,
@@ -65,6 +70,7 @@ fn accepted() -> Case {
         block: BlockProgress::Ours,
         ended_by: Some(Means::RevokeAccess),
         ended_at: None,
+        also: BTreeMap::new(),
         open: vec!["3 sessions".into(), "2 refresh tokens".into()],
     };
     Case {
@@ -82,6 +88,7 @@ fn verified() -> Case {
         block: BlockProgress::Ours,
         ended_by: Some(Means::RevokeAccess),
         ended_at: None,
+        also: BTreeMap::new(),
         open: vec![],
     };
     Case {
@@ -237,6 +244,7 @@ fn the_brake_is_not_mistaken_for_a_lockout() {
         block: BlockProgress::NotWanted,
         ended_by: Some(Means::RevokeAccess),
         ended_at: None,
+        also: BTreeMap::new(),
         open: vec![],
     };
     let braked =
@@ -296,9 +304,16 @@ fn what_was_not_ours_is_said_so() {
         block: BlockProgress::Theirs,
         ended_by: Some(Means::GrantsAndDevices),
         ended_at: None,
+        also: BTreeMap::new(),
         open: vec![],
     };
-    let gone = AccountProgress { block: BlockProgress::Gone, ended_by: None, ended_at: None, open: vec![] };
+    let gone = AccountProgress {
+        block: BlockProgress::Gone,
+        ended_by: None,
+        ended_at: None,
+        also: BTreeMap::new(),
+        open: vec![],
+    };
     let mut case = verified();
     case.accounts = accounts(&theirs);
     case.accounts.insert(AccountId::read("auth0|gone").unwrap(), gone);

@@ -2,6 +2,7 @@
 
 use super::{ACTIONS_MAX, check};
 use crate::action::Action;
+use crate::case::also::Extra;
 use crate::case::{CaseId, CaseState, Means, Response};
 use crate::event::RiskLevel;
 use crate::plan::Plan;
@@ -31,6 +32,17 @@ fn block(account: &str, case: CaseId) -> Action {
 
 fn end(account: &str) -> Action {
     Action::EndAccess { account: id(account), means: Means::RevokeAccess }
+}
+
+fn grants(account: &str) -> Action {
+    Action::EndExtra { account: id(account), extra: Extra::Grants }
+}
+
+/// Blocked, and a plan that ends the grants of both accounts.
+fn for_good() -> (Scene, Plan) {
+    let scene = anna().0.also([Extra::Grants]).applied();
+    let plan = scene.plan();
+    (scene, plan)
 }
 
 fn unblock(account: &str, case: CaseId) -> Action {
@@ -227,4 +239,54 @@ fn ending_access_before_the_block_is_refused() {
     assert_eq!(refused(&scene, &bad), "ends access before the block: Block waad|1 (phished)");
     let crossed = with(&plan, vec![block("auth0|2", ours()), end("auth0|2"), block("waad|1", ours())]);
     assert!(passes(&scene, &crossed), "another account's block may come later");
+}
+
+#[test]
+fn a_good_plan_that_ends_for_good_passes_as_it_is() {
+    let (scene, plan) = for_good();
+    assert_eq!(plan.actions, [grants("auth0|2"), grants("waad|1")]);
+    assert!(passes(&scene, &plan));
+}
+
+#[test]
+fn ending_for_good_what_the_policy_does_not_name_is_refused() {
+    let (scene, plan) = for_good();
+    let other = Action::EndExtra { account: id("waad|1"), extra: Extra::TokenVault };
+    let bad = with(&plan, vec![other]);
+    assert_eq!(refused(&scene, &bad), "the policy does not ask for it: End Token Vault token sets of waad|1");
+    assert_eq!(refused(&scene.also([]), &plan), "the policy does not ask for it: End grants of auth0|2");
+}
+
+#[test]
+fn ending_for_good_where_only_sessions_may_be_ended_is_refused() {
+    for response in [Response::EndSessions, Response::Notify, Response::Ignore] {
+        let (scene, mut plan) = for_good();
+        plan.case.as_mut().expect("a case").response = response;
+        let why = "ends for good where only sessions may be ended: End grants of auth0|2";
+        assert_eq!(refused(&scene, &plan), why, "{response:?}");
+    }
+}
+
+#[test]
+fn ending_for_good_before_the_block_is_refused() {
+    let (scene, plan) = for_good();
+    let unblocked = scene.clone().unblocked_by_somebody("waad|1");
+    assert_eq!(refused(&unblocked, &plan), "ends for good before the block: End grants of waad|1");
+    for first in [block("waad|1", ours()), end("waad|1")] {
+        let why = format!("ends for good before it: {}", first.sentence());
+        assert_eq!(refused(&scene, &with(&plan, vec![grants("waad|1"), first])), why);
+    }
+    assert!(passes(&scene, &with(&plan, vec![end("waad|1"), grants("waad|1"), end("auth0|2")])));
+}
+
+#[test]
+fn ending_for_good_of_the_protected_or_twice_is_refused() {
+    let (scene, plan) = for_good();
+    assert_eq!(refused(&scene.clone().protected_person(), &plan), "the person is protected");
+    let protected = scene.clone().protected_account("waad|1");
+    assert_eq!(refused(&protected, &plan), "a protected account: End grants of waad|1");
+    let twice = with(&plan, vec![grants("waad|1"), grants("waad|1")]);
+    assert_eq!(refused(&scene, &twice), "twice: End grants of waad|1");
+    let stranger = with(&plan, vec![grants("auth0|9")]);
+    assert_eq!(refused(&scene, &stranger), "an account nobody has seen: End grants of auth0|9");
 }

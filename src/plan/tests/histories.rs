@@ -3,6 +3,7 @@
 //! The seed is fixed, so that a red run is the fault of the change at hand. `PROPTEST_RNG_SEED=7 PROPTEST_CASES=20000`
 //! explores further.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -12,6 +13,7 @@ use super::scene::{evidence, id, person};
 use super::work::Worker;
 use super::world::{Auth0, BlockedBy, Graph, Listing, Lost, Tenant, World};
 use crate::action::Action;
+use crate::case::also::{AlsoState, Extra};
 use crate::case::{AccountId, Case, CaseState, Means, Response};
 use crate::clock::Timestamp;
 use crate::event::{EventKind, RiskLevel, RiskState, Source};
@@ -111,11 +113,17 @@ fn tenant() -> impl Strategy<Value = Tenant> {
     let allows =
         prop_oneof![Just(Means::RevokeAccess), Just(Means::SessionsAndTokens), Just(Means::GrantsAndDevices)];
     let listing = prop_oneof![3 => Just(Listing::InPlan), 1 => Just(Listing::NotInPlan)];
-    (allows, listing, 0..20_000_u64).prop_map(|(allows, listing, millis)| Tenant {
+    (allows, listing, extras(), 0..20_000_u64).prop_map(|(allows, listing, refuses, millis)| Tenant {
         allows,
         listing,
+        refuses,
         deletes_within: Duration::from_millis(millis),
     })
+}
+
+fn extras() -> impl Strategy<Value = BTreeSet<Extra>> {
+    prop::sample::subsequence(vec![Extra::Grants, Extra::DeviceCredentials, Extra::TokenVault], 0..=3)
+        .prop_map(|extras| extras.into_iter().collect())
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -245,6 +253,25 @@ fn assert_at_rest(kind: Kind, world: &World, worker: &Worker) {
             let ended_by = case.accounts[id].ended_by.expect("access was ended");
             assert_eq!(account.left(ended_by), 0, "{id}");
         }
+        assert_extras_at_rest(id, case, world);
+    }
+}
+
+/// What the policy also wants ended is, or was refused and says so. Nothing of it where only sessions are ended.
+fn assert_extras_at_rest(id: &AccountId, case: &Case, world: &World) {
+    let progress = &case.accounts[id];
+    if case.response != Response::Contain {
+        assert_eq!(progress.also, Default::default(), "{id}");
+        return;
+    }
+    let ended_by = progress.ended_by.expect("access was ended");
+    for extra in world.policy().contain.also.iter().filter(|extra| !extra.is_ended_by(ended_by)) {
+        match &progress.also[extra].state {
+            AlsoState::Refused { .. } => assert!(world.tenant.refuses.contains(extra), "{id}: {extra:?}"),
+            AlsoState::Unproven { .. } => assert_eq!(world.tenant.listing, Listing::NotInPlan, "{id}"),
+            AlsoState::Ended { .. } => assert_eq!(world.accounts[id].left_of(*extra), 0, "{id}: {extra:?}"),
+            other => panic!("{id}: {extra:?} {other:?}"),
+        }
     }
 }
 
@@ -280,9 +307,11 @@ proptest! {
         kind in kind(),
         tenant in tenant(),
         accounts in 0..=ACCOUNTS.len(),
+        also in extras(),
         steps in prop::collection::vec(step(), 0..60),
     ) {
         let (mut world, mut worker) = (world(kind, tenant, accounts), Worker::new());
+        world.scene.policy.contain.also = also;
         for step in &steps {
             take(step, &mut world, &mut worker);
         }
@@ -301,7 +330,7 @@ proptest! {
         repeated in 0..3_usize,
     ) {
         let deletes_within = Duration::from_millis(deletes_within_millis);
-        let tenant = Tenant { allows: Means::RevokeAccess, listing: Listing::InPlan, deletes_within };
+        let tenant = Tenant { allows: Means::RevokeAccess, listing: Listing::InPlan, refuses: BTreeSet::new(), deletes_within };
         let (mut world, mut worker) = (world(Kind::Enforced, tenant, accounts), Worker::new());
         let ids: Vec<AccountId> = world.accounts.keys().cloned().collect();
         for id in &ids {

@@ -1,5 +1,6 @@
 //! A plan as text: the case with each account's progress, what is done in order, what is held, when to look again.
 
+use crate::case::also::{AlsoProgress, AlsoState, Extra};
 use crate::case::{BlockProgress, Case};
 use crate::plan::{Next, Plan};
 
@@ -35,12 +36,24 @@ fn print_case(case: &Case) -> Vec<String> {
             Some(means) => format!(", ended by {}", means.word()),
             None => String::new(),
         };
+        let also: String = progress.also.iter().map(print_also).collect();
         let open = match progress.open.as_slice() {
             [] => String::new(),
             open => format!("; open: {}", open.join(", ")),
         };
-        lines.push(format!("  {id} {block}{ended}{open}"));
+        lines.push(format!("  {id} {block}{ended}{also}{open}"));
     }
     lines.extend(case.open.iter().map(|open| format!("  open: {open}")));
     lines
+}
+
+fn print_also((extra, also): (&Extra, &AlsoProgress)) -> String {
+    let state = match &also.state {
+        AlsoState::Wanted => "wanted".to_owned(),
+        AlsoState::Failed { why, .. } => format!("failed ({why})"),
+        AlsoState::Ended { .. } => "ended".to_owned(),
+        AlsoState::Unproven { .. } => "ended, unproven".to_owned(),
+        AlsoState::Refused { why, .. } => format!("refused ({why})"),
+    };
+    format!(", {} {state}", extra.word())
 }

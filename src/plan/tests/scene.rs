@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::print::print;
 use crate::action::Action;
+use crate::case::also::{AlsoState, Extra};
 use crate::case::{AccountId, Case, CaseId, CaseState, Means, Response};
 use crate::clock::{self, Timestamp};
 use crate::event::{
@@ -78,6 +79,7 @@ pub(in crate::plan) fn counts(sessions: u32, refresh_tokens: u32) -> Access {
         refresh_tokens: Count::Is(refresh_tokens),
         grants: Count::Is(0),
         device_credentials: Count::Is(0),
+        token_sets: Count::Is(0),
     }
 }
 
@@ -294,6 +296,10 @@ impl Scene {
         })
     }
 
+    pub fn also(self, extras: impl IntoIterator<Item = Extra>) -> Scene {
+        self.policy(|policy| policy.contain.also = extras.into_iter().collect())
+    }
+
     pub fn protected_person(self) -> Scene {
         let object = self.snapshot.subject.object;
         self.policy(|policy| {
@@ -366,6 +372,14 @@ impl Scene {
         scene
     }
 
+    /// How Auth0 answered to what the policy also wants ended.
+    pub fn answered_with(mut self, account: &str, extra: Extra, state: AlsoState) -> Scene {
+        let case = self.snapshot.case.as_mut().expect("an open case");
+        let progress = case.accounts.get_mut(&id(account)).expect("an account of the case");
+        progress.also.get_mut(&extra).expect("something that was asked for").state = state;
+        self
+    }
+
     /// Verified by the look after the writes.
     pub fn verified(&self) -> Scene {
         self.applied().later(Duration::from_millis(100)).saved()
@@ -383,6 +397,13 @@ impl Scene {
                 let case = self.snapshot.case.as_mut().expect("an open case");
                 let progress = case.accounts.get_mut(id).expect("an account of the case");
                 (progress.ended_by, progress.ended_at) = (Some(*means), Some(self.now));
+            }
+            Action::EndExtra { account: id, extra } => {
+                account.access.set_extra(*extra, Count::Is(0));
+                let case = self.snapshot.case.as_mut().expect("an open case");
+                let progress = case.accounts.get_mut(id).expect("an account of the case");
+                let also = progress.also.get_mut(extra).expect("something that was asked for");
+                also.state = AlsoState::Ended { at: self.now };
             }
         }
     }

@@ -3,6 +3,7 @@
 //! What calls for containment contains, whatever went before; what gives back gives everything back; an alert that comes
 //! again changes nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -110,7 +111,7 @@ proptest! {
     #[test]
     fn the_newest_word_decides(words in prop::collection::vec(word(), 1..25), sessions in 0..3_u32) {
         let deletes_within = Duration::from_millis(700);
-        let tenant = Tenant { allows: Means::RevokeAccess, listing: Listing::InPlan, deletes_within };
+        let tenant = Tenant { allows: Means::RevokeAccess, listing: Listing::InPlan, refuses: BTreeSet::new(), deletes_within };
         let (mut world, mut worker) = (World::new(tenant, &["waad|1", "auth0|2"]), Worker::new());
         let ids: Vec<_> = world.accounts.keys().cloned().collect();
         for word in words {

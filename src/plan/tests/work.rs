@@ -11,9 +11,11 @@ use uuid::Uuid;
 
 use super::world::{Auth0, Graph, World};
 use crate::action::{Action, Outcome};
+use crate::case::also::AlsoState;
 use crate::case::{
     AccountId, BlockProgress, Case, CaseId, CaseState, Cause, Means, Reason, Releaser, Response,
 };
+use crate::clock::Timestamp;
 use crate::event::{About, Event, EventId, EventKind, Source};
 use crate::plan::{Next, Plan, check, plan};
 use crate::snapshot::{Blocked, Directory, RiskView, Snapshot};
@@ -205,6 +207,10 @@ impl Worker {
                     let progress = case.accounts.get_mut(&account).expect("an account of the case");
                     (progress.ended_by, progress.ended_at) = (Some(means), Some(world.now));
                 }
+                (Action::EndExtra { account, extra }, outcome) => {
+                    let progress = case.accounts.get_mut(&account).expect("an account of the case");
+                    progress.also.get_mut(&extra).expect("asked for").state = ended(outcome, world.now);
+                }
                 (Action::EndAccess { means, .. }, Outcome::NotInPlan) => {
                     self.means = self.means.max(means.next().expect("grants are in every plan"));
                 }
@@ -225,6 +231,14 @@ impl Worker {
     fn put_back(&mut self, look: Look, wait: Duration) -> Led {
         self.waiting.extend(look.asks);
         Led::Later(wait)
+    }
+}
+
+fn ended(outcome: Outcome, at: Timestamp) -> AlsoState {
+    match outcome {
+        Outcome::Accepted | Outcome::Unknown(_) => AlsoState::Ended { at },
+        Outcome::Refused(why) => AlsoState::Refused { at, why },
+        other => AlsoState::Failed { at, why: other.word().to_owned() },
     }
 }
 

@@ -4,11 +4,12 @@
 //! reply before or after the write. Sign-ins respect blocks; a block by somebody else carries no stamp. The world
 //! itself panics when somebody else's block is written over, because no history may ever lead there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::scene::{Scene, id, person};
 use crate::action::{Action, Outcome};
+use crate::case::also::Extra;
 use crate::case::{AccountId, CaseId, Means};
 use crate::clock::{self, Timestamp};
 use crate::policy::Policy;
@@ -21,6 +22,8 @@ pub(super) struct Tenant {
     /// The first means that is not refused.
     pub allows: Means,
     pub listing: Listing,
+    /// What its plan, or our permissions, do not let us end.
+    pub refuses: BTreeSet<Extra>,
     /// How long Auth0 takes to delete what it has accepted to delete.
     pub deletes_within: Duration,
 }
@@ -71,6 +74,7 @@ pub(super) struct InAuth0 {
     pub stamp: Option<CaseId>,
     pub sessions: Vec<Option<Timestamp>>,
     pub grants: Vec<Option<Timestamp>>,
+    pub token_sets: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,6 +128,7 @@ impl World {
         if account.blocked_by == BlockedBy::Nobody {
             account.sessions.push(None);
             account.grants.push(None);
+            account.token_sets += 1;
         }
     }
 
@@ -166,6 +171,13 @@ impl World {
                 let dies_at = clock::after(self.now, self.tenant.deletes_within);
                 account.end(*means, dies_at);
             }
+            Action::EndExtra { extra, .. } if self.tenant.refuses.contains(extra) => {
+                return Outcome::Refused("auth0 extra: 403 insufficient_scope".into());
+            }
+            Action::EndExtra { extra, .. } => {
+                assert_ne!(account.blocked_by, BlockedBy::Nobody, "before the block: {}", action.sentence());
+                account.end_extra(*extra, self.now);
+            }
             Action::Block { case, .. } => {
                 assert_ne!(account.blocked_by, BlockedBy::SomebodyElse, "claimed: {}", action.sentence());
                 (account.blocked_by, account.stamp) = (BlockedBy::Us, Some(*case));
@@ -193,6 +205,21 @@ impl InAuth0 {
         }
     }
 
+    /// At once.
+    fn end_extra(&mut self, extra: Extra, now: Timestamp) {
+        match extra {
+            Extra::Grants | Extra::DeviceCredentials => self.end(Means::GrantsAndDevices, now),
+            Extra::TokenVault => self.token_sets = 0,
+        }
+    }
+
+    pub fn left_of(&self, extra: Extra) -> usize {
+        match extra {
+            Extra::Grants | Extra::DeviceCredentials => self.grants.len(),
+            Extra::TokenVault => self.token_sets as usize,
+        }
+    }
+
     /// What `means` would end and has not.
     pub fn left(&self, means: Means) -> usize {
         match means {
@@ -212,7 +239,11 @@ impl InAuth0 {
             Listing::NotInPlan => Count::NotInPlan,
         };
         let (sessions, grants) = (count(&self.sessions), count(&self.grants));
-        Access { sessions, refresh_tokens: sessions, grants, device_credentials: grants }
+        let token_sets = match listing {
+            Listing::InPlan => Count::Is(self.token_sets),
+            Listing::NotInPlan => Count::NotInPlan,
+        };
+        Access { sessions, refresh_tokens: sessions, grants, device_credentials: grants, token_sets }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
 use crate::action::{Action, Outcome};
 use crate::apply::{self, Applied};
 use crate::audit::Entry;
+use crate::case::also::AlsoState;
 use crate::case::{AccountId, Case, CaseId, CaseState, Response};
 use crate::clock::{self, Timestamp};
 use crate::event::{About, Event, EventId, EventKind, Subject, SweepDepth};
@@ -317,10 +318,16 @@ impl<'a> Rounds<'a> {
                         (progress.ended_by, progress.ended_at) = (Some(*means), Some(now));
                     }
                 }
+                (Action::EndExtra { account, extra }, outcome) => {
+                    let progress = case.accounts.get_mut(account);
+                    if let Some(also) = progress.and_then(|progress| progress.also.get_mut(extra)) {
+                        also.state = ended(outcome, now);
+                    }
+                }
                 (Action::EndAccess { means, .. }, Outcome::NotInPlan) if means.next().is_some() => {
                     self.looker.learn_refusal_of(*means);
                 }
-                (_, Outcome::NotInPlan) => {
+                (_, Outcome::NotInPlan | Outcome::Refused(_)) => {
                     let why =
                         format!("{}: refused by the tenant's plan or our permissions", action.sentence());
                     trouble = Some(Trouble::from_action(why, WhatNow::AskHuman));
@@ -356,6 +363,17 @@ impl<'a> Rounds<'a> {
 
     fn store_trouble(&self, error: &store::Error) -> Verdict {
         self.looker.later(&Trouble::from_store(error))
+    }
+}
+
+/// What the policy also wants ended is worth trying again and holds up nobody: the lane does not pause for it.
+fn ended(outcome: &Outcome, at: Timestamp) -> AlsoState {
+    match outcome {
+        // Of a lost reply the read-back tells.
+        Outcome::Accepted | Outcome::Unknown(_) => AlsoState::Ended { at },
+        Outcome::Refused(why) => AlsoState::Refused { at, why: why.clone() },
+        Outcome::Failed { why, .. } => AlsoState::Failed { at, why: why.clone() },
+        Outcome::AccountGone | Outcome::NotInPlan => AlsoState::Failed { at, why: outcome.word().to_owned() },
     }
 }
 

@@ -192,7 +192,7 @@ impl<'a> Look<'a> {
             (Outcome::Accepted, Told::Account(id)) => self.add_made(&id).await?,
             (Outcome::Accepted, Told::Nothing) => self.after(&action),
             (Outcome::AccountGone | Outcome::Unknown(_), _) => self.read_anew(action.account()).await?,
-            (Outcome::NotInPlan, _) => match &action {
+            (Outcome::NotInPlan | Outcome::Refused(_), _) => match &action {
                 SyncAction::EndAccess { means, .. } if means.next().is_some() => {
                     self.looker.learn_refusal_of(*means);
                     self.picture.snapshot.means = self.looker.means();

@@ -36,7 +36,9 @@ pub(in crate::worker) fn applied(
 ) -> Vec<Entry> {
     let one = |done: &Applied| {
         let outcome = match &done.outcome {
-            Outcome::Unknown(why) | Outcome::Failed { why, .. } => format!("{}: {why}", done.outcome.word()),
+            Outcome::Unknown(why) | Outcome::Refused(why) | Outcome::Failed { why, .. } => {
+                format!("{}: {why}", done.outcome.word())
+            }
             Outcome::Accepted | Outcome::AccountGone | Outcome::NotInPlan => done.outcome.word().to_owned(),
         };
         entry(&done.action, asks, subject, now, done.action.word().into(), Some(outcome))

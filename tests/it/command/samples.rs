@@ -40,6 +40,7 @@ pub fn case(number: u128, state: CaseState) -> Case {
         block: BlockProgress::Ours,
         ended_by: Some(Means::RevokeAccess),
         ended_at: Some(at("08:00:02")),
+        also: BTreeMap::new(),
         open: if verified { Vec::new() } else { vec!["1 session".to_owned()] },
     };
     Case {

@@ -116,6 +116,7 @@ fn case(n: u128) -> Case {
         block: BlockProgress::Ours,
         ended_by: Some(Means::RevokeAccess),
         ended_at: Some(morning()),
+        also: BTreeMap::new(),
         open: vec!["one session".into()],
     };
     Case {

@@ -1,6 +1,9 @@
 //! What is wrong with single lines, and where.
 
-use super::mistakes;
+use insta::assert_snapshot;
+
+use super::{mistakes, read};
+use crate::case::also::Extra;
 
 #[test]
 fn every_mistake_of_a_file_and_its_overrides_is_found() {
@@ -244,4 +247,45 @@ fn a_secret_in_the_wrong_file_is_not_shown() {
     let told = mistakes("client_secret = \"hunter2\"\n[slack]\ntoken = hunter2\n", &[]);
     assert!(!told.contains("hunter2"), "{told}");
     assert!(told.contains("lockstep.toml:1:1") && told.contains("secrets belong in"), "{told}");
+}
+
+#[test]
+fn what_is_also_ended_is_a_list_of_words_each_with_its_suggestion() {
+    let policy = read("[contain]\nalso = [\"token-vault\", \"grants\"]\n", &[]).unwrap();
+    assert_eq!(policy.contain.also, [Extra::Grants, Extra::TokenVault].into());
+    let by_variable = read("", &[("LOCKSTEP__CONTAIN__ALSO", "grants, device-credentials")]).unwrap();
+    assert_eq!(by_variable.contain.also, [Extra::Grants, Extra::DeviceCredentials].into());
+    assert_snapshot!(mistakes("[contain]\nalso = [\"grants\", \"token-vualt\", \"sessions\"]\n", &[]), @r#"
+    error: expected grants, device-credentials or token-vault
+     --> lockstep.toml:2:19
+      |
+    2 | also = ["grants", "token-vualt", "sessions"]
+      |                   ^^^^^^^^^^^^^
+      |
+      = help: did you mean token-vault?
+
+    error: expected grants, device-credentials or token-vault
+     --> lockstep.toml:2:34
+      |
+    2 | also = ["grants", "token-vualt", "sessions"]
+      |                                  ^^^^^^^^^^
+
+    2 mistakes in the configuration
+    "#);
+    assert_snapshot!(mistakes("[contain]\nalso = \"grants\"\n", &[]), @r#"
+    error: expected a list of grants, device-credentials or token-vault, found a string
+     --> lockstep.toml:2:8
+      |
+    2 | also = "grants"
+      |        ^^^^^^^^
+
+    1 mistake in the configuration
+    "#);
+    assert_snapshot!(mistakes("", &[("LOCKSTEP__CONTAIN__ALSO", "grant")]), @r#"
+    error: LOCKSTEP__CONTAIN__ALSO: expected grants, device-credentials or token-vault
+     |
+     = help: did you mean grants?
+
+    1 mistake in the configuration
+    "#);
 }

@@ -1,0 +1,89 @@
+//! What the policy wants ended beside sessions and refresh tokens, once an account is blocked and these are ended.
+//!
+//! Only where the account is to be blocked: none of it can be given back, and the brake falls back to what can. A refusal
+//! is told and does not keep the lockout from being proven; what failed is tried again.
+
+use std::collections::BTreeSet;
+
+use super::END_ACCESS_AGAIN;
+use crate::action::Action;
+use crate::case::also::{AlsoProgress, AlsoState, Extra};
+use crate::case::{AccountId, AccountProgress, BlockProgress, Case, Reason};
+use crate::clock::{self, Timestamp};
+use crate::snapshot::{Access, Count};
+
+/// The newest word that asks anew for what was refused. What Entra shows of an account is told again and again, and asks
+/// for nothing by that.
+pub(super) fn newest_word(case: &Case) -> Option<Timestamp> {
+    let is_word = |reason: &Reason| matches!(reason, Reason::Risk(_) | Reason::Operator { .. });
+    let causes = case.every_cause().into_iter();
+    causes.filter(|cause| cause.holds() && is_word(&cause.reason)).map(|cause| cause.as_of).max()
+}
+
+/// What one account still needs. What is open is added to its progress.
+pub(super) fn next_extras(
+    id: &AccountId,
+    access: &Access,
+    progress: &mut AccountProgress,
+    wanted: &BTreeSet<Extra>,
+    newest: Option<Timestamp>,
+    now: Timestamp,
+) -> Vec<Action> {
+    let Some(ended_by) = progress.ended_by.filter(|_| is_locked(progress.block)) else { return Vec::new() };
+    let missing = wanted.iter().copied().filter(|extra| !extra.is_ended_by(ended_by));
+    let mut actions = Vec::new();
+    for extra in missing {
+        let also = progress.also.entry(extra).or_insert_with(AlsoProgress::wanted);
+        read_back(also, access.extra(extra));
+        if is_due(also, access.extra(extra), newest, now) {
+            also.as_of = newest;
+            actions.push(Action::EndExtra { account: id.clone(), extra });
+        }
+        progress.open.extend(still_open(also, extra, access.extra(extra)));
+    }
+    actions
+}
+
+/// What would be ended of an account that nothing was done to: for observe mode.
+pub(super) fn all_extras(
+    id: &AccountId,
+    progress: &mut AccountProgress,
+    wanted: &BTreeSet<Extra>,
+) -> Vec<Action> {
+    progress.also = wanted.iter().map(|extra| (*extra, AlsoProgress::wanted())).collect();
+    wanted.iter().map(|extra| Action::EndExtra { account: id.clone(), extra: *extra }).collect()
+}
+
+fn is_locked(block: BlockProgress) -> bool {
+    matches!(block, BlockProgress::Ours | BlockProgress::Theirs)
+}
+
+/// What was accepted and may not be listed is never proven, and nothing speaks against it.
+fn read_back(also: &mut AlsoProgress, left: Count) {
+    if let (AlsoState::Ended { at }, Count::NotInPlan) = (&also.state, left) {
+        also.state = AlsoState::Unproven { at: *at };
+    }
+}
+
+fn is_due(also: &AlsoProgress, left: Count, newest: Option<Timestamp>, now: Timestamp) -> bool {
+    let waited = |at: Timestamp| clock::elapsed(at, now) >= END_ACCESS_AGAIN;
+    match &also.state {
+        AlsoState::Wanted => true,
+        AlsoState::Failed { at, .. } => waited(*at),
+        AlsoState::Ended { at } => matches!(left, Count::Is(1..)) && waited(*at),
+        AlsoState::Unproven { .. } => false,
+        AlsoState::Refused { .. } => newest > also.as_of,
+    }
+}
+
+fn still_open(also: &AlsoProgress, extra: Extra, left: Count) -> Option<String> {
+    let what = extra.word();
+    match (&also.state, left) {
+        (AlsoState::Wanted, _) => Some(format!("{what} not ended yet")),
+        (AlsoState::Failed { why, .. }, _) => Some(format!("{what} not ended yet: {why}")),
+        (AlsoState::Ended { .. }, Count::Unread) => Some(format!("{what} not read back yet")),
+        (AlsoState::Ended { .. }, Count::Is(left @ 1..)) => Some(format!("{left} {what}")),
+        (AlsoState::Ended { .. }, Count::Is(0) | Count::NotInPlan)
+        | (AlsoState::Unproven { .. } | AlsoState::Refused { .. }, _) => None,
+    }
+}
