@@ -1,4 +1,4 @@
-//! One change to Auth0: what it is, its one sentence, and how it ended.
+//! One change to Auth0, or to the person's sessions in Entra: what it is, its one sentence, and how it ended.
 //!
 //! Preview, audit, chat and console show the same sentence. Applying an action twice has the same effect as once.
 
@@ -6,9 +6,10 @@ pub mod sync;
 
 use crate::case::also::Extra;
 use crate::case::{AccountId, CaseId, Means};
+use crate::event::ObjectId;
 use crate::retry::WhatNow;
 
-/// One change to one account.
+/// One change to one account, or to what the person has in Entra.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// `blocked: true` and our stamp in one write, before access is ended: the other order lets a session be born
@@ -18,17 +19,21 @@ pub enum Action {
     EndAccess { account: AccountId, means: Means },
     /// End what the policy names beside that. Never before the block.
     EndExtra { account: AccountId, extra: Extra },
+    /// End the person's sign-in sessions in Entra, where the policy says so.
+    EndEntraSessions { person: ObjectId },
     /// `blocked: false`, our stamp removed. Only for blocks that carry our stamp.
     Unblock { account: AccountId, case: CaseId },
 }
 
 impl Action {
-    pub fn account(&self) -> &AccountId {
+    /// `None` of what is no account's.
+    pub fn account(&self) -> Option<&AccountId> {
         match self {
             Action::Block { account, .. }
             | Action::EndAccess { account, .. }
             | Action::EndExtra { account, .. }
-            | Action::Unblock { account, .. } => account,
+            | Action::Unblock { account, .. } => Some(account),
+            Action::EndEntraSessions { .. } => None,
         }
     }
 
@@ -40,6 +45,7 @@ impl Action {
             Action::EndExtra { extra: Extra::Grants, .. } => "action.end_grants",
             Action::EndExtra { extra: Extra::DeviceCredentials, .. } => "action.end_device_credentials",
             Action::EndExtra { extra: Extra::TokenVault, .. } => "action.end_token_vault",
+            Action::EndEntraSessions { .. } => "action.end_entra_sessions",
             Action::Unblock { .. } => "action.unblock",
         }
     }
@@ -50,6 +56,7 @@ impl Action {
             Action::Block { account, reason, .. } => format!("Block {account} ({reason})"),
             Action::EndAccess { account, means } => format!("End access of {account} by {}", means.word()),
             Action::EndExtra { account, extra } => format!("End {} of {account}", extra.word()),
+            Action::EndEntraSessions { person } => format!("End Entra sign-in sessions of {person}"),
             Action::Unblock { account, .. } => format!("Unblock {account}"),
         }
     }
@@ -58,9 +65,9 @@ impl Action {
 /// How an action ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Auth0 said yes.
+    /// The vendor said yes.
     Accepted,
-    /// The account is gone: nothing left to do for it.
+    /// The account, or the person, is gone: nothing left to do for it.
     AccountGone,
     /// The tenant's plan does not include this call; the next means must be tried.
     NotInPlan,

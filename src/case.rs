@@ -341,6 +341,10 @@ pub struct Case {
     pub response: Response,
     pub restraint: Option<Restraint>,
     pub accounts: BTreeMap<AccountId, AccountProgress>,
+    /// How far the end of the person's sign-in sessions in Entra has come; `None` when nothing asks for it. No part of what
+    /// proves the lockout from Auth0.
+    #[serde(default)]
+    pub entra_sessions: Option<AlsoProgress>,
     /// What is still open beyond single accounts ("Auth0 cannot be reached since 08:03:10"), in words.
     pub open: Vec<String>,
     /// The event that opened the case: the correlation id.

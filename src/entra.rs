@@ -2,8 +2,8 @@
 //!
 //! A [`Client`] holds what all of its readers share: the token, the request budget, the pauses that Graph asked for and
 //! the one-request-per-second pace of Identity Protection. A [`Reader`] belongs to a lane and has connections of its
-//! own, so that a sync that hangs holds up no containment. [`Subscriptions`] is the only thing that writes to Graph, and
-//! all that it writes is who is told of changes.
+//! own, so that a sync that hangs holds up no containment. Two types write to Graph: [`Writer`], which only ends sign-in
+//! sessions, and [`Subscriptions`], which only says who is told of changes.
 //!
 //! Nothing here retries, except once with a new token after a 401. Lists are read page by page, one page a call, or
 //! within a stated number of pages; memory does not grow with the tenant.
@@ -19,6 +19,7 @@ mod reader;
 mod subscriptions;
 mod token;
 mod wire;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub use self::reader::groups::{GroupSeen, Kind, NamedGroup, Page};
 pub use self::reader::profile::Seen;
 pub use self::subscriptions::{LIFETIME_MOST, Subscription, SubscriptionId, Subscriptions, Wanted};
 pub use self::token::key::{NoKey, check_certificate};
+pub use self::writer::Writer;
 
 /// How to reach Graph.
 #[derive(Debug, Clone)]
@@ -87,6 +89,11 @@ impl Client {
             Lane::Sync => self.sync.clone(),
             Lane::Bulk => self.bulk.clone(),
         }
+    }
+
+    /// For the lane that contains: build it only where something may be written.
+    pub fn writer(&self) -> Writer {
+        self.contain.writer()
     }
 
     /// What creates and renews the subscriptions to changes: build it only where that is wanted.

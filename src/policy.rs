@@ -4,6 +4,7 @@
 //! reporting mistakes with line and suggestion is `config`'s work.
 
 pub mod affected;
+pub mod also;
 pub mod groups;
 pub mod mapping;
 pub mod notify;
@@ -14,7 +15,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::case::also::Extra;
 use crate::case::{AccountId, Response};
 use crate::event::{ObjectId, RiskLevel, Source};
 
@@ -66,8 +66,8 @@ pub struct Contain {
     /// Release by itself when Entra says that the risk is dismissed, remediated or confirmed safe.
     pub release_when_cleared: ReleaseWhenCleared,
     /// What is ended beside sessions and refresh tokens, once an account is blocked: `grants`, `device-credentials`,
-    /// `token-vault`. Not where only sessions are ended: none of it can be given back.
-    pub also: BTreeSet<Extra>,
+    /// `token-vault`, and of the person `entra-sessions`. Not where only sessions are ended: none of it can be given back.
+    pub also: also::Also,
     /// Per source, what differs: `[contain.sources.azure_monitor]`.
     pub sources: BTreeMap<Source, SourcePolicy>,
     pub brake: Brake,
@@ -81,7 +81,7 @@ impl Default for Contain {
             on_deleted: Response::Contain,
             verify_within_seconds: 120,
             release_when_cleared: ReleaseWhenCleared::Yes,
-            also: BTreeSet::new(),
+            also: also::Also::default(),
             sources: BTreeMap::new(),
             brake: Brake::default(),
         }

@@ -95,16 +95,17 @@ impl Error {
         matches!(self, Error::Gone { .. })
     }
 
-    /// Auth0 has answered that it will not: by plan, permission or otherwise. Coming again would bring the same.
+    /// Auth0 has answered that it will not: by plan, permission or otherwise. Coming again would bring the same. A 401 is
+    /// about our token.
     pub fn is_refusal(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            Error::Forbidden { status, .. } => *status != 401,
             Error::NotInPlan { .. }
-                | Error::Forbidden { .. }
-                | Error::Refused { .. }
-                | Error::TooMany { .. }
-                | Error::NotAnId { .. }
-        )
+            | Error::Refused { .. }
+            | Error::TooMany { .. }
+            | Error::NotAnId { .. } => true,
+            _ => false,
+        }
     }
 
     /// The tenant's plan does not include this call: another means must be tried.

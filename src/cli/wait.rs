@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::case::also::AlsoState;
 use crate::case::{Case, CaseId, CaseState, Cause, Reason};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Local;
@@ -180,7 +181,9 @@ fn has_taken_up(case: &Case, asked_at: Timestamp) -> bool {
 /// A case that was proven stays so while Auth0 cannot be read, and says that: then nothing is proven now.
 fn settled(standing: &Standing, wanted: CaseState) -> Option<Ended> {
     let case = &standing.case;
-    let is_proven_now = wanted != CaseState::Verified || case.open.is_empty();
+    // Entra's sessions are tried once before that; what comes of it is told, and proves nothing about Auth0.
+    let is_untried = case.entra_sessions.as_ref().is_some_and(|also| also.state == AlsoState::Wanted);
+    let is_proven_now = wanted != CaseState::Verified || (case.open.is_empty() && !is_untried);
     if case.state == wanted && is_proven_now {
         return Some(Ended::Reached(Box::new(standing.clone())));
     }

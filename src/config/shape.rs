@@ -140,7 +140,7 @@ fn one_word(given: &str, words: &[&str], expected: impl FnOnce() -> String) -> R
         return Ok(Value::String(given.to_owned()));
     }
     let wrong = Wrong::new(format!("expected {}", expected()));
-    match nearest(&given.to_ascii_lowercase(), words.iter().copied()) {
+    match nearest(&given.to_ascii_lowercase().replace('_', "-"), words.iter().copied()) {
         Some(meant) => Err(wrong.help(format!("did you mean {meant}?"))),
         None => Err(wrong),
     }

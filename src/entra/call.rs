@@ -204,6 +204,8 @@ impl Caller {
             .header("x-ms-throttle-priority", priority(self.lane));
         let request = match ask.body {
             Some(body) => request.json(body),
+            // Left out otherwise, and many a Microsoft front end answers 411 to that.
+            None if ask.method == Method::POST => request.header(reqwest::header::CONTENT_LENGTH, 0),
             None => request,
         };
         let sending =

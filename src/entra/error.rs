@@ -99,6 +99,16 @@ impl Error {
         }
     }
 
+    /// Graph has answered that it will not: a permission is missing, or it does not take what was sent. A 401 is about our
+    /// token.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Error::Forbidden { status, .. } => *status != 401,
+            Error::Refused { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Unreachable, failing or throttling: this passes without anybody doing anything.
     pub fn is_vendor_away(&self) -> bool {
         matches!(self, Error::Trouble { trouble, .. } if trouble.is_vendor_away())

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::entra::call::{At, Caller, Operation, Service, Shared};
-use crate::entra::{Error, Link, wire};
+use crate::entra::{Error, Link, Writer, wire};
 use crate::event::{ObjectId, TenantId};
 use crate::outbound::Trouble;
 use crate::outbound::http::{Answer, Unreadable};
@@ -41,6 +41,11 @@ pub struct Reader {
 impl Reader {
     pub(super) fn new(caller: Caller) -> Reader {
         Reader { caller }
+    }
+
+    /// A writer of the same lane, on the same connections.
+    pub(super) fn writer(&self) -> Writer {
+        Writer::new(self.caller.clone())
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

@@ -1,5 +1,4 @@
-//! Who is told of changes: subscriptions to Graph's change notifications (Graph, subscription resource type). The only
-//! thing that Lockstep writes to Graph.
+//! Who is told of changes: subscriptions to Graph's change notifications (Graph, subscription resource type).
 //!
 //! A write whose reply was lost may have been carried out: list before trying again.
 

@@ -8,6 +8,7 @@ mod account;
 
 use std::time::Duration;
 
+use crate::case::also::AlsoState;
 use crate::case::{BlockProgress, Case, CaseState, Reason, Response, Restraint};
 use crate::clock::{self, Timestamp};
 
@@ -236,9 +237,35 @@ fn notes(case: &Case, stage: Stage, now: Timestamp) -> Vec<String> {
         CaseState::NotActed => notes.extend(case.open.iter().map(|note| capital(note))),
         _ => notes.extend(case.open.iter().map(|open| format!("Still open: {open}"))),
     }
+    notes.extend(entra_sessions(case));
     notes.extend(exposure(case, now));
     notes.extend(next_step(case, stage));
     notes
+}
+
+/// No part of the lockout from Auth0, and told beside it.
+fn entra_sessions(case: &Case) -> Option<String> {
+    let also = case.entra_sessions.as_ref()?;
+    match (&also.state, case.state) {
+        (
+            AlsoState::Ended { .. } | AlsoState::Unproven { .. },
+            CaseState::Releasing | CaseState::Released,
+        ) => Some("Entra sign-in sessions had been ended".to_owned()),
+        (AlsoState::Ended { .. } | AlsoState::Unproven { .. }, _) => {
+            Some("Entra sign-in sessions ended; that takes Entra some minutes".to_owned())
+        }
+        (AlsoState::Refused { why, .. }, _) => {
+            Some(format!("Entra sign-in sessions NOT ended, refused by {why}"))
+        }
+        (AlsoState::Wanted, CaseState::NotActed) => Some("Entra sign-in sessions would end".to_owned()),
+        (AlsoState::Wanted, _) if is_containing(case) => {
+            Some("Still open: Entra sign-in sessions not ended yet".to_owned())
+        }
+        (AlsoState::Failed { why, .. }, _) if is_containing(case) => {
+            Some(format!("Still open: Entra sign-in sessions not ended yet: {why}"))
+        }
+        (AlsoState::Wanted | AlsoState::Failed { .. }, _) => None,
+    }
 }
 
 /// What whoever is woken by it can do. A lockout that is under way or over needs nobody.

@@ -7,14 +7,17 @@ use std::collections::BTreeSet;
 
 use super::Plan;
 use crate::action::Action;
-use crate::case::{AccountId, CaseState, Response};
+use crate::case::{AccountId, BlockProgress, CaseState, Response};
+use crate::event::ObjectId;
 use crate::policy::Policy;
+use crate::policy::also::EntraSessions;
 use crate::snapshot::{Blocked, Snapshot};
 
 /// One person has a handful of accounts; a plan with more actions than this was made from something else.
 pub const ACTIONS_MAX: usize = 200;
-/// What an account holds beside is of three kinds, and there are two other actions for each account.
-const EXTRAS_MAX: usize = ACTIONS_MAX / 2 * 3;
+/// What an account holds beside is of three kinds, and there are two other actions for each account; and the person's
+/// sessions in Entra.
+const EXTRAS_MAX: usize = ACTIONS_MAX / 2 * 3 + 1;
 
 /// A plan that passed. The only thing [`crate::apply`] takes.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ pub fn check(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Checke
     if plan.actions.is_empty() {
         return Ok(Checked(Vec::new()));
     }
-    let extras = plan.actions.iter().filter(|action| matches!(action, Action::EndExtra { .. })).count();
+    let extras = plan.actions.iter().filter(|action| is_for_good(action)).count();
     if plan.actions.len() - extras > ACTIONS_MAX || extras > EXTRAS_MAX {
         return refuse(format!("{} actions for one person, over {ACTIONS_MAX}", plan.actions.len()));
     }
@@ -77,10 +80,17 @@ fn check_action(
     case: crate::case::CaseId,
 ) -> Result<(), Refused> {
     let refuse = |why: &str| Err(Refused(format!("{why}: {}", action.sentence())));
-    let Some(account) = snapshot.accounts.get(action.account()) else {
+    let id = match (action, action.account()) {
+        (Action::EndEntraSessions { person }, _) => {
+            return check_entra_sessions(*person, plan, snapshot, policy).map_err(|why| Refused(why.into()));
+        }
+        (_, None) => return refuse("nobody's account"),
+        (_, Some(id)) => id,
+    };
+    let Some(account) = snapshot.accounts.get(id) else {
         return refuse("an account nobody has seen");
     };
-    let protected = policy.protected.accounts.contains(action.account());
+    let protected = policy.protected.accounts.contains(id);
     match action {
         Action::Block { .. } | Action::EndAccess { .. } | Action::EndExtra { .. } if protected => {
             refuse("a protected account")
@@ -95,7 +105,7 @@ fn check_action(
         Action::EndExtra { .. } if plan.case.as_ref().is_none_or(|c| c.response != Response::Contain) => {
             refuse("ends for good where only sessions may be ended")
         }
-        Action::EndExtra { extra, .. } if !policy.contain.also.contains(extra) => {
+        Action::EndExtra { extra, .. } if !policy.contain.also.extras.contains(extra) => {
             refuse("the policy does not ask for it")
         }
         Action::EndExtra { .. } if account.blocked == Blocked::No => refuse("ends for good before the block"),
@@ -105,6 +115,37 @@ fn check_action(
         }
         _ => Ok(()),
     }
+}
+
+fn is_for_good(action: &Action) -> bool {
+    matches!(action, Action::EndExtra { .. } | Action::EndEntraSessions { .. })
+}
+
+/// Only of the person whom this is about, only where the policy says so, and only behind a closed door.
+fn check_entra_sessions(
+    person: ObjectId,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<(), &'static str> {
+    let accounts = plan.case.iter().flat_map(|case| &case.accounts);
+    let protected = &policy.protected.accounts;
+    if person != snapshot.subject.object {
+        return Err("ends Entra sessions of somebody else");
+    }
+    if policy.contain.also.entra_sessions != EntraSessions::End {
+        return Err("ends Entra sessions, and the policy does not ask for it");
+    }
+    if plan.case.as_ref().is_none_or(|case| case.response != Response::Contain) {
+        return Err("ends Entra sessions where only Auth0's may be ended");
+    }
+    if accounts.clone().map(|(id, _)| id).chain(snapshot.accounts.keys()).any(|id| protected.contains(id)) {
+        return Err("ends Entra sessions of a person with a protected account");
+    }
+    let mut accounts = accounts.peekable();
+    let none = accounts.peek().is_none();
+    let open = accounts.any(|(_, progress)| progress.block == BlockProgress::Wanted);
+    if none || open { Err("ends Entra sessions before the block") } else { Ok(()) }
 }
 
 /// Nobody is locked and released by one plan. Of each account the block stands before the end of access, and both before
@@ -136,7 +177,7 @@ fn check_order(actions: &[Action], state: CaseState, response: Response) -> Resu
             Action::Block { account, .. } if ended.contains(account) => {
                 return Err(Refused(format!("ends access before the block: {}", action.sentence())));
             }
-            Action::Block { .. } | Action::Unblock { .. } => {}
+            Action::Block { .. } | Action::Unblock { .. } | Action::EndEntraSessions { .. } => {}
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::reasons::{self, Called};
 use super::{Next, Plan, read_back_after};
 use crate::action::Action;
+use crate::case::also::AlsoProgress;
 use crate::case::{
     AccountId, AccountProgress, BlockProgress, Case, CaseId, CaseState, Cause, Deletion, Means, Reason,
     Response, Restraint,
@@ -51,6 +52,7 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, no
         causes,
         response,
         restraint,
+        entra_sessions: None,
         accounts: BTreeMap::new(),
         open: Vec::new(),
         event: first.correlation,
@@ -124,6 +126,10 @@ fn told_already(snapshot: &Snapshot, restraint: Option<Restraint>, now: Timestam
 fn only_tell(snapshot: &Snapshot, policy: &Policy, mut case: Case, now: Timestamp) -> Plan {
     let mut would = Vec::new();
     continue_accounts(snapshot, policy, &mut case, now, &mut would);
+    if case.restraint == Some(Restraint::ObserveMode) && also::wants_entra_sessions(snapshot, policy, &case) {
+        case.entra_sessions = Some(AlsoProgress::wanted());
+        would.push(Action::EndEntraSessions { person: snapshot.subject.object });
+    }
     case.accounts.values_mut().for_each(|account| account.open.clear());
     let mut held: Vec<String> = match case.restraint {
         Some(Restraint::ObserveMode) => would.iter().map(|a| format!("would {}", a.sentence())).collect(),
@@ -217,8 +223,12 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
     advance(snapshot, was, &mut case, &actions, now);
     renew(was, &mut case, &actions, policy, now);
     say_if_late(&mut case, now);
+    actions.extend(also::next_entra_sessions(snapshot, policy, &mut case, now));
     let tried_since = case.renewed_at.max(case.accepted_at).unwrap_or(now);
     let next = match case.state {
+        CaseState::Verified if unseen.is_none() && also::is_entra_open(&case) => {
+            Next::Again(END_ACCESS_AGAIN)
+        }
         CaseState::Verified if unseen.is_none() => Next::Settled,
         _ if matches!(snapshot.accounts_seen, AccountsSeen::Unread(_)) => Next::Again(UNREAD_AGAIN),
         _ => Next::Again(read_back_after(clock::elapsed(tried_since, now))),
@@ -258,7 +268,7 @@ fn continue_accounts(
         }
     }
     let (id_of_case, reason, acts) = (case.id, case.reason.sentence(), case.state.is_open());
-    let (extras, newest) = (&policy.contain.also, also::newest_word(case));
+    let (extras, newest) = (&policy.contain.also.extras, also::newest_word(case));
     let blocks = case.response == Response::Contain;
     for (id, progress) in &mut case.accounts {
         let Some(account) = snapshot.accounts.get(id) else {

@@ -19,6 +19,7 @@ use super::observe::ReadBacks;
 use super::picture::Eyes;
 use super::turns::Turns;
 use super::{Deps, Settings};
+use crate::apply::Writers;
 use crate::auth0;
 use crate::case::Means;
 use crate::clock::{self, Timestamp};
@@ -114,10 +115,10 @@ impl Trouble {
     }
 }
 
-/// What may write to Auth0. Observe mode has none; what locks and releases is the contain lane's alone.
+/// What may write. Observe mode has none; what locks and releases is the contain lane's alone.
 enum Hands {
     None,
-    Writer(auth0::Writer),
+    Writers(Writers),
     Keeper(auth0::Keeper),
 }
 
@@ -143,7 +144,9 @@ pub(super) struct Looker {
 impl Looker {
     pub(super) fn new(deps: &Deps, settings: &Settings, lane: Lane, turns: Turns) -> Looker {
         let hands = match (settings.mode, lane) {
-            (Mode::Enforce, Lane::Contain) => Hands::Writer(deps.auth0.writer(lane)),
+            (Mode::Enforce, Lane::Contain) => {
+                Hands::Writers(Writers { auth0: deps.auth0.writer(lane), entra: deps.entra.writer() })
+            }
             (Mode::Enforce, Lane::Sync | Lane::Bulk) => Hands::Keeper(deps.auth0.keeper(lane)),
             (Mode::Observe, _) => Hands::None,
         };

@@ -32,7 +32,7 @@ pub(super) fn decided(plan: &Plan, snapshot: &Snapshot, stored: Option<&Case>, n
         ..entry(case, now, "action.found", "Found done by this case; how is not on record".into())
     });
     let actions = plan.actions.iter().map(|action| Entry {
-        account: Some(action.account().clone()),
+        account: action.account().cloned(),
         before: before(snapshot, action),
         ..entry(case, now, "plan.decided", action.sentence())
     });
@@ -42,7 +42,7 @@ pub(super) fn decided(plan: &Plan, snapshot: &Snapshot, stored: Option<&Case>, n
 /// How each action ended.
 pub(super) fn applied(case: &Case, applied: &[Applied], now: Timestamp) -> Vec<Entry> {
     let one = |done: &Applied| Entry {
-        account: Some(done.action.account().clone()),
+        account: done.action.account().cloned(),
         outcome: Some(match &done.outcome {
             Outcome::Unknown(why) | Outcome::Refused(why) | Outcome::Failed { why, .. } => {
                 format!("{}: {why}", done.outcome.word())
@@ -183,7 +183,7 @@ fn is_stamped_by(account: &Account, case: &Case) -> bool {
 }
 
 fn before(snapshot: &Snapshot, action: &Action) -> Option<String> {
-    let account = snapshot.accounts.get(action.account())?;
+    let account = snapshot.accounts.get(action.account()?)?;
     let blocked = match account.blocked {
         Blocked::Yes => "blocked",
         Blocked::No => "not blocked",

@@ -64,6 +64,7 @@ async fn every_call_of_the_clients_is_as_described() {
         v.graph().person(ada).await.unwrap();
         v.graph().person(clients::object(lockstep_twin::PersonId::nobody())).await.unwrap();
         v.entra.reader(Lane::Sync).risk(ada).await.unwrap();
+        v.entra.writer().revoke_sessions(ada).await.unwrap();
         v.reader().accounts_of(ada).await.unwrap();
         v.reader().account(&account).await.unwrap();
         v.reader().holder_of(&account).await.unwrap();

@@ -5,6 +5,7 @@ mod auth0_trouble;
 mod containment;
 mod correlation;
 pub mod directory;
+mod entra_sessions;
 mod explain;
 mod full_disk;
 mod full_store;

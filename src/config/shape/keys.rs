@@ -5,7 +5,7 @@ use super::{Item, Key, Shape, Text};
 const LEVELS: Shape = Shape::Word(&["low", "medium", "high"]);
 const RESPONSES: Shape = Shape::Word(&["contain", "end-sessions", "notify", "ignore"]);
 /// What is ended beside sessions and refresh tokens.
-const ALSO: &[&str] = &["grants", "device-credentials", "token-vault"];
+const ALSO: &[&str] = &["grants", "device-credentials", "token-vault", "entra-sessions"];
 const SOURCE: Shape =
     Shape::Table(&[Key { name: "risk_level", shape: LEVELS }, Key { name: "response", shape: RESPONSES }]);
 

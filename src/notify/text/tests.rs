@@ -44,6 +44,7 @@ fn requested() -> Case {
         source: Source::Risk,
         response: Response::Contain,
         restraint: None,
+        entra_sessions: None,
         accounts: accounts(&progress),
         open: vec![],
         event,

@@ -290,3 +290,32 @@ fn ending_for_good_of_the_protected_or_twice_is_refused() {
     let stranger = with(&plan, vec![grants("auth0|9")]);
     assert_eq!(refused(&scene, &stranger), "an account nobody has seen: End grants of auth0|9");
 }
+
+#[test]
+fn entra_sessions_end_only_of_the_person_where_asked_for_and_behind_a_closed_door() {
+    let scene = anna().0.ends_entra_sessions().applied();
+    let plan = scene.plan();
+    let person = scene.snapshot.subject.object;
+    assert_eq!(plan.actions, [Action::EndEntraSessions { person }]);
+    assert!(passes(&scene, &plan));
+
+    let stranger = crate::event::ObjectId(uuid::Uuid::from_u128(7));
+    let bad = with(&plan, vec![Action::EndEntraSessions { person: stranger }]);
+    assert_eq!(refused(&scene, &bad), "ends Entra sessions of somebody else");
+    assert!(
+        refused(&scene, &with(&plan, [plan.actions.clone(), plan.actions.clone()].concat()))
+            .starts_with("twice")
+    );
+    let unasked = scene.clone().policy(|policy| policy.contain.also = Default::default());
+    assert_eq!(refused(&unasked, &plan), "ends Entra sessions, and the policy does not ask for it");
+    let protected = scene.clone().protected_account("waad|1");
+    assert_eq!(refused(&protected, &plan), "ends Entra sessions of a person with a protected account");
+    assert_eq!(refused(&scene.clone().protected_person(), &plan), "the person is protected");
+    let mut braked = plan.clone();
+    braked.case.as_mut().expect("a case").response = Response::EndSessions;
+    assert_eq!(refused(&scene, &braked), "ends Entra sessions where only Auth0's may be ended");
+    let mut open = plan.clone();
+    let progress = open.case.as_mut().expect("a case").accounts.values_mut().next().expect("an account");
+    progress.block = crate::case::BlockProgress::Wanted;
+    assert_eq!(refused(&scene, &open), "ends Entra sessions before the block");
+}

@@ -4,13 +4,16 @@
 //! is told and does not keep the lockout from being proven; what failed is tried again.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::END_ACCESS_AGAIN;
+use super::{END_ACCESS_AGAIN, is_protected};
 use crate::action::Action;
 use crate::case::also::{AlsoProgress, AlsoState, Extra};
-use crate::case::{AccountId, AccountProgress, BlockProgress, Case, Reason};
+use crate::case::{AccountId, AccountProgress, BlockProgress, Case, CaseState, Reason, Response};
 use crate::clock::{self, Timestamp};
-use crate::snapshot::{Access, Count};
+use crate::policy::Policy;
+use crate::policy::also::EntraSessions;
+use crate::snapshot::{Access, Count, Directory, Snapshot};
 
 /// The newest word that asks anew for what was refused. What Entra shows of an account is told again and again, and asks
 /// for nothing by that.
@@ -35,11 +38,11 @@ pub(super) fn next_extras(
     for extra in missing {
         let also = progress.also.entry(extra).or_insert_with(AlsoProgress::wanted);
         read_back(also, access.extra(extra));
+        progress.open.extend(still_open(also, extra, access.extra(extra)));
         if is_due(also, access.extra(extra), newest, now) {
-            also.as_of = newest;
+            *also = AlsoProgress { state: AlsoState::Wanted, as_of: newest };
             actions.push(Action::EndExtra { account: id.clone(), extra });
         }
-        progress.open.extend(still_open(also, extra, access.extra(extra)));
     }
     actions
 }
@@ -52,6 +55,60 @@ pub(super) fn all_extras(
 ) -> Vec<Action> {
     progress.also = wanted.iter().map(|extra| (*extra, AlsoProgress::wanted())).collect();
     wanted.iter().map(|extra| Action::EndExtra { account: id.clone(), extra: *extra }).collect()
+}
+
+/// How long the end of Entra's sessions waits for the proof that Auth0 is closed. Graph being slow holds up no read-back of a
+/// usual length, and an Auth0 that deletes late not the end of these sessions.
+const ENTRA_WAITS_MOST: Duration = Duration::from_secs(5);
+
+/// Ends the person's sign-in sessions in Entra once per case, when Auth0 is closed: before, one of them could open it again.
+/// Whether it is done says nothing about Auth0, so it is neither waited for nor a part of the proof.
+pub(super) fn next_entra_sessions(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    case: &mut Case,
+    now: Timestamp,
+) -> Option<Action> {
+    if !wants_entra_sessions(snapshot, policy, case) {
+        // Nobody wants any more what was never done.
+        case.entra_sessions.take_if(|also| is_open(also));
+        return None;
+    }
+    let newest = newest_word(case);
+    let also = case.entra_sessions.get_or_insert_with(AlsoProgress::wanted);
+    let since = case.renewed_at.max(case.accepted_at).unwrap_or(now);
+    let is_time = match case.state {
+        CaseState::Verified => true,
+        CaseState::Accepted => clock::elapsed(since, now) >= ENTRA_WAITS_MOST,
+        _ => false,
+    };
+    let is_due = match &also.state {
+        AlsoState::Ended { .. } | AlsoState::Unproven { .. } => newest > also.as_of,
+        _ => is_due(also, Count::Unread, newest, now),
+    };
+    (is_time && is_due).then(|| {
+        *also = AlsoProgress { state: AlsoState::Wanted, as_of: newest };
+        Action::EndEntraSessions { person: snapshot.subject.object }
+    })
+}
+
+/// Whoever is known to be deleted has none. A protected account of the person is protected from that, too.
+pub(super) fn wants_entra_sessions(snapshot: &Snapshot, policy: &Policy, case: &Case) -> bool {
+    let is_gone = matches!(snapshot.directory, Directory::SoftDeleted(_) | Directory::Missing);
+    let mut accounts = snapshot.accounts.keys().chain(case.accounts.keys());
+    policy.contain.also.entra_sessions == EntraSessions::End
+        && case.response == Response::Contain
+        && !is_gone
+        && !accounts.any(|account| is_protected(snapshot, policy, account))
+}
+
+/// Whether it is still to be tried.
+pub(super) fn is_entra_open(case: &Case) -> bool {
+    case.entra_sessions.as_ref().is_some_and(is_open)
+}
+
+fn is_open(also: &AlsoProgress) -> bool {
+    matches!(also.state, AlsoState::Wanted | AlsoState::Failed { .. })
 }
 
 fn is_locked(block: BlockProgress) -> bool {

@@ -16,7 +16,11 @@ fn anna() -> Scene {
 
 fn blocks(plan: &Plan) -> Vec<&str> {
     let block = |action: &'_ Action| matches!(action, Action::Block { .. });
-    plan.actions.iter().filter(|action| block(action)).map(|action| action.account().as_str()).collect()
+    plan.actions
+        .iter()
+        .filter(|action| block(action))
+        .map(|action| action.account().expect("an account").as_str())
+        .collect()
 }
 
 #[test]

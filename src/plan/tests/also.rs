@@ -82,7 +82,7 @@ fn what_is_left_is_said_waited_for_and_ended_again() {
     assert!(after(&scene, 14_999).plan().actions.is_empty());
     assert_snapshot!(after(&scene, 15_000).print(), @"
     accepted, contain: risk high, at risk: leakedCredentials
-      waad|1 blocked by us, ended by revoke-access, grants ended, device credentials ended, Token Vault token sets ended; open: 1 grants, 2 Token Vault token sets
+      waad|1 blocked by us, ended by revoke-access, grants wanted, device credentials ended, Token Vault token sets wanted; open: 1 grants, 2 Token Vault token sets
     do: End grants of waad|1
     do: End Token Vault token sets of waad|1
     next: again in 7.5s
@@ -145,7 +145,7 @@ fn a_failure_is_tried_again_after_a_while() {
     ");
     assert_snapshot!(after(&scene, 15_000).print(), @"
     accepted, contain: risk high, at risk: leakedCredentials
-      waad|1 blocked by us, ended by revoke-access, grants failed (auth0 grants.delete: throttled (429)); open: grants not ended yet: auth0 grants.delete: throttled (429)
+      waad|1 blocked by us, ended by revoke-access, grants wanted; open: grants not ended yet: auth0 grants.delete: throttled (429)
     do: End grants of waad|1
     next: again in 7.5s
     ");
@@ -219,5 +219,80 @@ fn an_account_unblocked_meanwhile_is_blocked_first() {
 fn a_session_that_lives_on_holds_up_nothing_else() {
     let plan = ended([Extra::Grants]).left("waad|1", counts(1, 0)).plan();
     assert_eq!(plan.actions.iter().map(|action| action.word()).collect::<Vec<_>>(), ["action.end_grants"]);
-    assert_eq!(plan.actions[0].account(), &id("waad|1"));
+    assert_eq!(plan.actions[0].account(), Some(&id("waad|1")));
+}
+
+/// Verified as far as Auth0 is concerned.
+fn closed() -> Scene {
+    person("anna").account("waad|1").ends_entra_sessions().alert(RiskLevel::High).applied()
+}
+
+#[test]
+fn entra_sessions_end_when_auth0_is_proven_and_are_no_part_of_that() {
+    assert_snapshot!(closed().print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by us, ended by revoke-access
+      Entra sessions wanted
+    do: End Entra sign-in sessions of 00000000-0000-0000-0000-0000616e6e61
+    next: again in 15s
+    ");
+    assert_snapshot!(closed().applied().print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by us, ended by revoke-access
+      Entra sessions ended
+    next: settled
+    ");
+    let failed =
+        AlsoState::Failed { at: closed().now, why: "graph user.revoke_sessions: not reached".into() };
+    let failed = closed().applied().entra_answered_with(failed);
+    assert_snapshot!(after(&failed, 14_999).print(), @"
+    verified, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by us, ended by revoke-access
+      Entra sessions failed (graph user.revoke_sessions: not reached)
+    next: again in 15s
+    ");
+    assert_eq!(after(&failed, 15_000).plan().actions.len(), 1);
+}
+
+#[test]
+fn an_auth0_that_deletes_late_holds_up_entra_sessions_for_five_seconds() {
+    let late = closed().left("waad|1", counts(1, 0)).saved();
+    assert!(after(&late, 4_999).plan().actions.is_empty());
+    assert_eq!(after(&late, 5_000).plan().actions.len(), 1);
+}
+
+#[test]
+fn entra_sessions_end_again_for_a_newer_word_and_for_nothing_else() {
+    let ended = closed().applied().saved().answered().later(Duration::from_secs(60));
+    assert!(ended.clone().told_changed().disabled().plan().actions.is_empty());
+    assert_eq!(ended.clone().alert(RiskLevel::High).plan().actions.len(), 1);
+    let again = ended.operator_contains().applied();
+    assert!(again.plan().actions.is_empty(), "and that once");
+}
+
+#[test]
+fn entra_sessions_stay_where_the_person_is_protected_in_part_gone_or_not_blocked() {
+    let none = |scene: Scene| scene.plan().actions.iter().all(|action| action.account().is_some());
+    assert!(none(closed().protected_account("waad|1")));
+    assert!(none(closed().soft_deleted()));
+    assert!(none(closed().unblocked_by_somebody("waad|1")));
+    let braked = person("anna").account("waad|1").ends_entra_sessions().recent_containments(25);
+    assert!(none(braked.alert(RiskLevel::High).applied()));
+    assert!(none(closed().policy(|policy| policy.contain.also = Default::default())));
+}
+
+#[test]
+fn observe_mode_says_that_entra_sessions_would_end() {
+    let scene = person("anna").account("waad|1").ends_entra_sessions().observe().alert(RiskLevel::High);
+    assert_snapshot!(scene.print(), @"
+    not acted, contain: risk high, at risk: leakedCredentials
+      restrained: observe mode: nothing is written
+      waad|1 block wanted
+      Entra sessions wanted
+    held: would Block waad|1 (risk high, at risk: leakedCredentials)
+    held: would End access of waad|1 by revoke-access
+    held: would End Entra sign-in sessions of 00000000-0000-0000-0000-0000616e6e61
+    held: observe mode: nothing is written
+    next: settled
+    ");
 }

@@ -18,6 +18,7 @@ use crate::case::{AccountId, Case, CaseState, Means, Response};
 use crate::clock::Timestamp;
 use crate::event::{EventKind, RiskLevel, RiskState, Source};
 use crate::policy::Mode;
+use crate::policy::also::{Also, EntraSessions};
 use crate::snapshot::{Directory, Enabled, Risk, RiskView};
 
 const ACCOUNTS: [&str; 4] = ["waad|1", "auth0|2", "auth0|3", "samlp|4"];
@@ -239,6 +240,7 @@ fn assert_at_rest(kind: Kind, world: &World, worker: &Worker) {
         return;
     };
     assert_eq!(case.state, CaseState::Verified, "{case:#?}");
+    assert_entra_sessions_at_rest(case, world);
     for (id, account) in &world.accounts {
         if world.policy().protected.accounts.contains(id) {
             continue;
@@ -257,6 +259,19 @@ fn assert_at_rest(kind: Kind, world: &World, worker: &Worker) {
     }
 }
 
+/// Ended where somebody is locked out, and only there.
+fn assert_entra_sessions_at_rest(case: &Case, world: &World) {
+    let protected = &world.policy().protected.accounts;
+    let wanted = world.policy().contain.also.entra_sessions == EntraSessions::End
+        && case.response == Response::Contain
+        && matches!(world.scene.snapshot.directory, Directory::Present(_))
+        && !case.accounts.keys().any(|id| protected.contains(id));
+    let ended = matches!(case.entra_sessions.as_ref().map(|also| &also.state), Some(AlsoState::Ended { .. }));
+    assert!(ended || !wanted, "{case:#?}");
+    let done = world.journal.iter().any(|action| matches!(action, Action::EndEntraSessions { .. }));
+    assert!(done || !ended, "{case:#?}");
+}
+
 /// What the policy also wants ended is, or was refused and says so. Nothing of it where only sessions are ended.
 fn assert_extras_at_rest(id: &AccountId, case: &Case, world: &World) {
     let progress = &case.accounts[id];
@@ -265,7 +280,7 @@ fn assert_extras_at_rest(id: &AccountId, case: &Case, world: &World) {
         return;
     }
     let ended_by = progress.ended_by.expect("access was ended");
-    for extra in world.policy().contain.also.iter().filter(|extra| !extra.is_ended_by(ended_by)) {
+    for extra in world.policy().contain.also.extras.iter().filter(|extra| !extra.is_ended_by(ended_by)) {
         match &progress.also[extra].state {
             AlsoState::Refused { .. } => assert!(world.tenant.refuses.contains(extra), "{id}: {extra:?}"),
             AlsoState::Unproven { .. } => assert_eq!(world.tenant.listing, Listing::NotInPlan, "{id}"),
@@ -308,10 +323,11 @@ proptest! {
         tenant in tenant(),
         accounts in 0..=ACCOUNTS.len(),
         also in extras(),
+        entra_sessions in prop_oneof![Just(EntraSessions::Stay), Just(EntraSessions::End)],
         steps in prop::collection::vec(step(), 0..60),
     ) {
         let (mut world, mut worker) = (world(kind, tenant, accounts), Worker::new());
-        world.scene.policy.contain.also = also;
+        world.scene.policy.contain.also = Also { extras: also, entra_sessions };
         for step in &steps {
             take(step, &mut world, &mut worker);
         }
@@ -345,7 +361,7 @@ proptest! {
         prop_assert!(worker.open_case().is_some());
         for (index, id) in ids.iter().enumerate() {
             let words: Vec<&str> =
-                world.journal.iter().filter(|action| action.account() == id).map(Action::word).collect();
+                world.journal.iter().filter(|action| action.account() == Some(id)).map(Action::word).collect();
             match index < blocked_by_somebody {
                 true => prop_assert_eq!(words, ["action.end_access"]),
                 false => prop_assert_eq!(words, ["action.block", "action.end_access"]),

@@ -43,17 +43,21 @@ fn print_case(case: &Case) -> Vec<String> {
         };
         lines.push(format!("  {id} {block}{ended}{also}{open}"));
     }
+    lines.extend(case.entra_sessions.iter().map(|also| format!("  Entra sessions {}", print_state(also))));
     lines.extend(case.open.iter().map(|open| format!("  open: {open}")));
     lines
 }
 
 fn print_also((extra, also): (&Extra, &AlsoProgress)) -> String {
-    let state = match &also.state {
+    format!(", {} {}", extra.word(), print_state(also))
+}
+
+fn print_state(also: &AlsoProgress) -> String {
+    match &also.state {
         AlsoState::Wanted => "wanted".to_owned(),
         AlsoState::Failed { why, .. } => format!("failed ({why})"),
         AlsoState::Ended { .. } => "ended".to_owned(),
         AlsoState::Unproven { .. } => "ended, unproven".to_owned(),
         AlsoState::Refused { why, .. } => format!("refused ({why})"),
-    };
-    format!(", {} {state}", extra.word())
+    }
 }

@@ -17,6 +17,7 @@ use crate::event::{
     About, Event, EventId, EventKind, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject, TenantId,
 };
 use crate::plan::{Plan, check, plan};
+use crate::policy::also::EntraSessions;
 use crate::policy::{Mode, Policy, SourcePolicy};
 use crate::snapshot::{
     Access, Account, AccountsSeen, Blocked, Count, Directory, Enabled, Guest, Person, Risk, RiskView,
@@ -297,7 +298,11 @@ impl Scene {
     }
 
     pub fn also(self, extras: impl IntoIterator<Item = Extra>) -> Scene {
-        self.policy(|policy| policy.contain.also = extras.into_iter().collect())
+        self.policy(|policy| policy.contain.also.extras = extras.into_iter().collect())
+    }
+
+    pub fn ends_entra_sessions(self) -> Scene {
+        self.policy(|policy| policy.contain.also.entra_sessions = EntraSessions::End)
     }
 
     pub fn protected_person(self) -> Scene {
@@ -372,6 +377,12 @@ impl Scene {
         scene
     }
 
+    pub fn entra_answered_with(mut self, state: AlsoState) -> Scene {
+        let case = self.snapshot.case.as_mut().expect("an open case");
+        case.entra_sessions.as_mut().expect("something that was asked for").state = state;
+        self
+    }
+
     /// How Auth0 answered to what the policy also wants ended.
     pub fn answered_with(mut self, account: &str, extra: Extra, state: AlsoState) -> Scene {
         let case = self.snapshot.case.as_mut().expect("an open case");
@@ -386,8 +397,15 @@ impl Scene {
     }
 
     fn apply(&mut self, action: &Action) {
-        let account = self.snapshot.accounts.get_mut(action.account()).expect("an account that is there");
+        let now = self.now;
+        let Some(id) = action.account() else {
+            let case = self.snapshot.case.as_mut().expect("an open case");
+            case.entra_sessions.as_mut().expect("asked for").state = AlsoState::Ended { at: now };
+            return;
+        };
+        let account = self.snapshot.accounts.get_mut(id).expect("an account that is there");
         match action {
+            Action::EndEntraSessions { .. } => {}
             Action::Block { case, .. } => {
                 (account.blocked, account.stamp) = (Blocked::Yes, Some(Stamp { case: *case }));
             }

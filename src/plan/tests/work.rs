@@ -211,6 +211,13 @@ impl Worker {
                     let progress = case.accounts.get_mut(&account).expect("an account of the case");
                     progress.also.get_mut(&extra).expect("asked for").state = ended(outcome, world.now);
                 }
+                (Action::EndEntraSessions { .. }, Outcome::Unknown(why)) => {
+                    let at = world.now;
+                    case.entra_sessions.as_mut().expect("asked for").state = AlsoState::Failed { at, why };
+                }
+                (Action::EndEntraSessions { .. }, outcome) => {
+                    case.entra_sessions.as_mut().expect("asked for").state = ended(outcome, world.now);
+                }
                 (Action::EndAccess { means, .. }, Outcome::NotInPlan) => {
                     self.means = self.means.max(means.next().expect("grants are in every plan"));
                 }

@@ -150,8 +150,12 @@ impl World {
 /// Auth0's side of a write.
 impl World {
     pub fn write(&mut self, action: &Action) -> Outcome {
-        if self.auth0 == Auth0::Away {
-            return Outcome::Failed { why: "Auth0 answered 503".into(), now: WhatNow::BackOff };
+        let away = match action {
+            Action::EndEntraSessions { .. } => self.graph == Graph::Away,
+            _ => self.auth0 == Auth0::Away,
+        };
+        if away {
+            return Outcome::Failed { why: "the vendor answered 503".into(), now: WhatNow::BackOff };
         }
         match self.lost.pop_front() {
             Some(Lost::BeforeTheWrite) => Outcome::Unknown("reply lost".into()),
@@ -164,8 +168,13 @@ impl World {
     }
 
     fn take(&mut self, action: &Action) -> Outcome {
-        let Some(account) = self.accounts.get_mut(action.account()) else { return Outcome::AccountGone };
+        let Some(id) = action.account() else {
+            self.journal.push(action.clone());
+            return Outcome::Accepted;
+        };
+        let Some(account) = self.accounts.get_mut(id) else { return Outcome::AccountGone };
         match action {
+            Action::EndEntraSessions { .. } => {}
             Action::EndAccess { means, .. } if *means < self.tenant.allows => return Outcome::NotInPlan,
             Action::EndAccess { means, .. } => {
                 let dies_at = clock::after(self.now, self.tenant.deletes_within);

@@ -150,8 +150,8 @@ impl<'a> Rounds<'a> {
         let is_gone = matches!(snapshot.directory, Directory::SoftDeleted(_) | Directory::Missing);
         let (plan, checked) = self.plan_and_save(snapshot, &policy).await?;
         let applied = match &self.looker.hands {
-            Hands::Writer(writer) => {
-                apply::apply(writer, checked, self.subject.object, &self.looker.deps.clock).await
+            Hands::Writers(writers) => {
+                apply::apply(writers, checked, self.subject.object, &self.looker.deps.clock).await
             }
             Hands::None | Hands::Keeper(_) => Vec::new(),
         };
@@ -322,6 +322,15 @@ impl<'a> Rounds<'a> {
                     let progress = case.accounts.get_mut(account);
                     if let Some(also) = progress.and_then(|progress| progress.also.get_mut(extra)) {
                         also.state = ended(outcome, now);
+                    }
+                }
+                (Action::EndEntraSessions { .. }, outcome) => {
+                    if let Some(also) = &mut case.entra_sessions {
+                        also.state = match outcome {
+                            // Nobody is there to have sessions.
+                            Outcome::AccountGone => AlsoState::Ended { at: now },
+                            outcome => ended(outcome, now),
+                        };
                     }
                 }
                 (Action::EndAccess { means, .. }, Outcome::NotInPlan) if means.next().is_some() => {

@@ -58,6 +58,7 @@ pub fn case(number: u128, state: CaseState) -> Case {
         source: Source::Risk,
         response: Response::Contain,
         restraint: None,
+        entra_sessions: None,
         accounts: BTreeMap::from([(AccountId::read("waad|contoso|ann").unwrap(), account)]),
         open: if verified { Vec::new() } else { vec!["Auth0 cannot be reached".to_owned()] },
         event: event_id(number),

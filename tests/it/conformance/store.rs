@@ -134,6 +134,7 @@ fn case(n: u128) -> Case {
         source: Source::Risk,
         response: Response::Contain,
         restraint: None,
+        entra_sessions: None,
         accounts: BTreeMap::from([(account("waad|con|3b1f"), progress)]),
         open: vec![],
         event,

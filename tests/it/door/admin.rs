@@ -56,6 +56,7 @@ async fn stored_case(world: &World, state: CaseState) -> Case {
         source: Source::Graph,
         response: Response::Contain,
         restraint: None,
+        entra_sessions: None,
         accounts: BTreeMap::new(),
         open: Vec::new(),
         event,

@@ -330,6 +330,7 @@ pub fn requested(n: u128, now: Timestamp) -> Case {
         source: Source::Risk,
         response: Response::Contain,
         restraint: None,
+        entra_sessions: None,
         accounts: BTreeMap::from([(AccountId::read(&format!("auth0|{n}")).unwrap(), progress)]),
         open: vec![],
         event,

@@ -252,11 +252,11 @@ fn a_secret_in_the_wrong_file_is_not_shown() {
 #[test]
 fn what_is_also_ended_is_a_list_of_words_each_with_its_suggestion() {
     let policy = read("[contain]\nalso = [\"token-vault\", \"grants\"]\n", &[]).unwrap();
-    assert_eq!(policy.contain.also, [Extra::Grants, Extra::TokenVault].into());
+    assert_eq!(policy.contain.also.extras, [Extra::Grants, Extra::TokenVault].into());
     let by_variable = read("", &[("LOCKSTEP__CONTAIN__ALSO", "grants, device-credentials")]).unwrap();
-    assert_eq!(by_variable.contain.also, [Extra::Grants, Extra::DeviceCredentials].into());
+    assert_eq!(by_variable.contain.also.extras, [Extra::Grants, Extra::DeviceCredentials].into());
     assert_snapshot!(mistakes("[contain]\nalso = [\"grants\", \"token-vualt\", \"sessions\"]\n", &[]), @r#"
-    error: expected grants, device-credentials or token-vault
+    error: expected grants, device-credentials, token-vault or entra-sessions
      --> lockstep.toml:2:19
       |
     2 | also = ["grants", "token-vualt", "sessions"]
@@ -264,7 +264,7 @@ fn what_is_also_ended_is_a_list_of_words_each_with_its_suggestion() {
       |
       = help: did you mean token-vault?
 
-    error: expected grants, device-credentials or token-vault
+    error: expected grants, device-credentials, token-vault or entra-sessions
      --> lockstep.toml:2:34
       |
     2 | also = ["grants", "token-vualt", "sessions"]
@@ -273,7 +273,7 @@ fn what_is_also_ended_is_a_list_of_words_each_with_its_suggestion() {
     2 mistakes in the configuration
     "#);
     assert_snapshot!(mistakes("[contain]\nalso = \"grants\"\n", &[]), @r#"
-    error: expected a list of grants, device-credentials or token-vault, found a string
+    error: expected a list of grants, device-credentials, token-vault or entra-sessions, found a string
      --> lockstep.toml:2:8
       |
     2 | also = "grants"
@@ -281,11 +281,11 @@ fn what_is_also_ended_is_a_list_of_words_each_with_its_suggestion() {
 
     1 mistake in the configuration
     "#);
-    assert_snapshot!(mistakes("", &[("LOCKSTEP__CONTAIN__ALSO", "grant")]), @r#"
-    error: LOCKSTEP__CONTAIN__ALSO: expected grants, device-credentials or token-vault
+    assert_snapshot!(mistakes("", &[("LOCKSTEP__CONTAIN__ALSO", "grant")]), @"
+    error: LOCKSTEP__CONTAIN__ALSO: expected grants, device-credentials, token-vault or entra-sessions
      |
      = help: did you mean grants?
 
     1 mistake in the configuration
-    "#);
+    ");
 }

@@ -51,6 +51,10 @@ pub(super) fn revoke_sessions(call: &Call<'_>) -> Answer {
     if !call.body.is_empty() {
         call.complain("revokeSignInSessions takes no body");
     }
+    // Assumed of Microsoft's front ends: an empty POST says that it is empty (RFC 9110, section 8.6), or is answered 411.
+    if call.header("content-length").is_none() {
+        call.complain("an empty POST without content-length");
+    }
     let mut world = call.world();
     let found: Option<PersonId> = find(&world, call.id()).map(|person| person.id);
     let id = found.ok_or_else(|| not_found(call, call.id()))?;
