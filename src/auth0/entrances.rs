@@ -73,7 +73,7 @@ async fn read(
         match memberships::enabled_connections(caller, &organization).await {
             Ok(entrances) => Ok(Some((organization, entrances))),
             // Deleted in between.
-            Err(Error::Stale { .. }) => Ok(None),
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     };

@@ -29,7 +29,8 @@ const MEMBER_ROLES_LIST: Operation =
 const ENABLED_LIST: Operation = Operation {
     word: "organization.connections",
     needs: "read:organization_connections",
-    not_found: NotFound::Stale,
+    // Read as a part of the catalogue: it must not make the catalogue forget itself.
+    not_found: NotFound::Odd,
 };
 
 /// Twice what Auth0 allows for one user, and for one member (Auth0, Entity Limit Policy: 50).

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lockstep::auth0::{Error, Names};
 use lockstep::retry::WhatNow;
-use lockstep::snapshot::sync::{AccountKind, OrganizationId, RoleId, RootWritable};
+use lockstep::snapshot::sync::{AccountKind, Entrance, OrganizationId, RoleId, RootWritable};
 use serde_json::{Value, json};
 
 use super::id;
@@ -106,6 +106,11 @@ fn tenant(said: &Said) -> Told {
             numbers.map(|n| json!({"id": format!("rol_{n:016}"), "name": format!("role {n}")})).collect();
         return told(200, json!({"start": page * 50, "limit": 50, "total": 120, "roles": roles}));
     }
+    if path.starts_with("/organizations/org_0000000000000001/enabled_connections") {
+        let enabled =
+            json!({"connection_id": "con_0000000000000001", "connection": {"name": "contoso-entra"}});
+        return told(200, json!({"start": 0, "limit": 100, "total": 1, "enabled_connections": [enabled]}));
+    }
     match path {
         "/organizations/name/acme" => told(200, json!({"id": "org_0000000000000001", "name": "acme"})),
         "/organizations/org_0000000000000002" => told(200, json!({"id": "org_0000000000000002"})),
@@ -128,16 +133,23 @@ async fn what_the_policy_names_is_found_by_name_and_by_id_and_what_is_missing_is
     let organizations = organizations.map(|(name, id)| (name.to_owned(), OrganizationId(id.into())));
     assert_eq!(found.organizations, BTreeMap::from(organizations));
     assert_eq!(found.connection.as_deref(), Some("con_0000000000000001"));
-    assert_eq!(s.said().len(), 3 + 4 + 1);
+    let contoso = Entrance { id: "con_0000000000000001".into(), name: "contoso-entra".into() };
+    let entrances = [(OrganizationId("org_0000000000000001".into()), BTreeSet::from([contoso]))];
+    assert_eq!(found.entrances, BTreeMap::from(entrances), "one was deleted in between: it is absent");
+    assert_eq!(s.said().len(), 3 + 4 + 1 + 2);
 
     futures_util::future::join_all((0..20).map(|_| async { s.reader().tenant(&names).await.unwrap() })).await;
-    assert_eq!(s.said().len(), 8, "at most a minute old");
+    assert_eq!(s.said().len(), 10, "at most a minute old");
     s.reader().forget_tenant();
     futures_util::future::join_all((0..20).map(|_| async { s.reader().tenant(&names).await.unwrap() })).await;
-    assert_eq!(s.said().len(), 16, "and read once for all who wait");
+    assert_eq!(s.said().len(), 20, "and read once for all who wait");
     let fewer = Names { roles: BTreeSet::new(), ..names.clone() };
     assert!(s.reader().tenant(&fewer).await.unwrap().roles.is_empty());
-    assert_eq!(s.said().len(), 20, "another policy is another question");
+    assert_eq!(
+        s.said().len(),
+        24,
+        "another policy is another question, but for the organizations that both name"
+    );
 }
 
 #[tokio::test]
