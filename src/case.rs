@@ -5,6 +5,7 @@
 //! a save whose `version` is not the one it holds. Pure data.
 
 pub mod also;
+pub mod look_alikes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use self::also::{AlsoProgress, Extra};
+use self::look_alikes::LookAlikes;
 use crate::clock::Timestamp;
 use crate::event::{EventId, RiskEvidence, Source, Subject};
 
@@ -345,6 +347,9 @@ pub struct Case {
     /// proves the lockout from Auth0.
     #[serde(default)]
     pub entra_sessions: Option<AlsoProgress>,
+    /// Other accounts with the person's e-mail address; `None` until they were looked for.
+    #[serde(default)]
+    pub look_alikes: Option<LookAlikes>,
     /// What is still open beyond single accounts ("Auth0 cannot be reached since 08:03:10"), in words.
     pub open: Vec<String>,
     /// The event that opened the case: the correlation id.

@@ -42,6 +42,8 @@ pub enum Next {
     Again(Duration),
     /// Only Graph can tell, and it has not: look again when it answers.
     WhenGraphAnswers,
+    /// Look for accounts with the person's e-mail address, and plan once more.
+    AskForLookAlikes,
 }
 
 /// Decides. Same input, same plan.

@@ -7,6 +7,7 @@ pub mod sync;
 use std::collections::BTreeMap;
 
 use crate::case::also::Extra;
+use crate::case::look_alikes::LookAlikes;
 use crate::case::{AccountId, Case, CaseId, Means};
 use crate::clock::Timestamp;
 use crate::event::{Event, ObjectId, RiskLevel, RiskState, Subject};
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub accounts: BTreeMap<AccountId, Account>,
     /// Whether the look for accounts was complete.
     pub accounts_seen: AccountsSeen,
+    /// Other accounts with the person's e-mail address; `None` where nobody has looked for them.
+    pub look_alikes: Option<LookAlikes>,
     /// The open case of this person, if there is one.
     pub case: Option<Case>,
     /// The newest case of this person in which nothing was done on purpose.
@@ -59,6 +62,29 @@ pub struct Person {
     pub enabled: Enabled,
     pub guest: Guest,
     pub display_name: Option<String>,
+    pub mail: Option<Email>,
+}
+
+/// An e-mail address. Finds look-alikes and is not shown: neither printed nor kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    /// `None` of what is no address.
+    pub fn read(text: &str) -> Option<Email> {
+        let text = text.trim();
+        (text.len() <= 320 && text.contains('@')).then(|| Email(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Email {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Email(…)")
+    }
 }
 
 /// `accountEnabled`; a missing property (a lost permission) is not "disabled".
@@ -93,6 +119,18 @@ pub struct Risk {
     pub updated_at: Option<Timestamp>,
 }
 
+impl Snapshot {
+    /// The person's address: Entra's word, or an account's where Entra was not heard.
+    pub fn email(&self) -> Option<&Email> {
+        match &self.directory {
+            Directory::Present(person) | Directory::SoftDeleted(person) => person.mail.as_ref(),
+            Directory::Missing | Directory::Unread(_) => {
+                self.accounts.values().find_map(|account| account.email.as_ref())
+            }
+        }
+    }
+}
+
 /// Whether every account of the person is in the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountsSeen {
@@ -112,6 +150,7 @@ pub struct Account {
     pub stamp: Option<Stamp>,
     /// What could still be used; read only where a plan needs it.
     pub access: Access,
+    pub email: Option<Email>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -61,15 +61,15 @@ impl Reader {
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, Error> {
         let request = Request::get(USER_GET, user_path(USER_GET, id, "")?)
             .of_a_user()
-            .query("fields", "user_id,blocked,app_metadata")
+            .query("fields", "user_id,blocked,app_metadata,email")
             .query("include_fields", true);
         let answer = match self.caller.call(&request).await {
             Err(error) if error.is_gone() => return Ok(None),
             other => other?,
         };
         let user: wire::User = answer.json().map_err(|why| request.misfit(&answer, why))?;
-        let access = Access::default();
-        Ok(Some(Account { id: id.clone(), blocked: user.blocked(), stamp: user.stamp(), access }))
+        let (access, email) = (Access::default(), user.email());
+        Ok(Some(Account { id: id.clone(), blocked: user.blocked(), stamp: user.stamp(), access, email }))
     }
 
     /// What the account could still use, as far as `means` is able to end it; everything else stays unread. Counts are

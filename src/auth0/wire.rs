@@ -12,7 +12,7 @@ use crate::clock::{self, Timestamp};
 use crate::event::ObjectId;
 use crate::outbound::http::Answer;
 use crate::snapshot::sync::RootWritable;
-use crate::snapshot::{Blocked, Stamp};
+use crate::snapshot::{Blocked, Email, Stamp};
 
 /// First-level key of `app_metadata` that Lockstep alone writes: nested objects are replaced whole, and there is no
 /// conditional write (Auth0, Manage Metadata Using the Management API).
@@ -29,6 +29,8 @@ pub(super) struct User {
     app_metadata: Value,
     #[serde(default)]
     identities: Vec<Identity>,
+    #[serde(default)]
+    email: Option<String>,
 }
 
 /// One of the identities that are linked into a user; the first is the user's own.
@@ -50,6 +52,10 @@ pub(super) fn stamp_in(app_metadata: &Value) -> Option<Stamp> {
 impl User {
     pub(super) fn blocked(&self) -> Blocked {
         if self.blocked == Some(true) { Blocked::Yes } else { Blocked::No }
+    }
+
+    pub(super) fn email(&self) -> Option<Email> {
+        self.email.as_deref().and_then(Email::read)
     }
 
     /// Our mark of a block. What we leave behind after a release names no case and is none.

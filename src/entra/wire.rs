@@ -11,10 +11,10 @@ use crate::clock::Timestamp;
 use crate::entra::Kind;
 use crate::event::{ObjectId, RiskLevel, RiskState};
 use crate::outbound::http::Answer;
-use crate::snapshot::{Enabled, Guest, Person, Risk};
+use crate::snapshot::{Email, Enabled, Guest, Person, Risk};
 
 /// What is asked of a user. Without `$select` Graph leaves `accountEnabled` out (Graph, Get a user).
-pub(super) const USER_SELECT: &str = "id,accountEnabled,displayName,userType";
+pub(super) const USER_SELECT: &str = "id,accountEnabled,displayName,userType,mail";
 pub(super) const RISK_SELECT: &str = "id,riskLevel,riskState,riskLastUpdatedDateTime";
 
 /// Names are for people only; a longer one is cut.
@@ -31,6 +31,7 @@ pub(super) struct User {
     account_enabled: Option<bool>,
     user_type: Option<String>,
     display_name: Option<String>,
+    mail: Option<String>,
 }
 
 impl User {
@@ -46,6 +47,7 @@ impl User {
             enabled,
             guest: guest(self.user_type.as_deref()),
             display_name: self.display_name.as_deref().map(shown_name),
+            mail: self.mail.as_deref().and_then(Email::read),
         })
     }
 

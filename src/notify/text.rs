@@ -9,6 +9,7 @@ mod account;
 use std::time::Duration;
 
 use crate::case::also::AlsoState;
+use crate::case::look_alikes::LookAlikes;
 use crate::case::{BlockProgress, Case, CaseState, Reason, Response, Restraint};
 use crate::clock::{self, Timestamp};
 
@@ -239,6 +240,9 @@ fn notes(case: &Case, stage: Stage, now: Timestamp) -> Vec<String> {
     }
     notes.extend(entra_sessions(case));
     notes.extend(exposure(case, now));
+    if !matches!(case.state, CaseState::Releasing | CaseState::Released) {
+        notes.extend(case.look_alikes.iter().flat_map(LookAlikes::in_short));
+    }
     notes.extend(next_step(case, stage));
     notes
 }

@@ -26,17 +26,18 @@ const UNREAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// A person whom nobody contains yet, and somebody should: for the strongest of the reasons, and all of them are kept.
 pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, now: Timestamp) -> Plan {
-    let no_account = || Plan::nothing("the person has no Auth0 account: nothing to contain".into());
-    if snapshot.accounts.is_empty() && snapshot.accounts_seen == AccountsSeen::All {
-        return no_account();
-    }
+    let has_none = snapshot.accounts.is_empty() && snapshot.accounts_seen == AccountsSeen::All;
     let Some(first) = called.wanted.first() else {
         return Plan::nothing("nothing calls for containment".into());
     };
     let causes = reasons::join(Vec::new(), called.causes());
     let (response, restraint) = restrain(snapshot, policy, &first.cause, first.event);
-    let acts = response >= Response::EndSessions
+    let acts = !has_none
+        && response >= Response::EndSessions
         && !matches!(restraint, Some(Restraint::ObserveMode | Restraint::Protected));
+    if has_none && let Some(plan) = without_account(snapshot) {
+        return plan;
+    }
     if !acts && let Some(held) = told_already(snapshot, restraint, now) {
         return Plan::nothing(held);
     }
@@ -53,6 +54,7 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, no
         response,
         restraint,
         entra_sessions: None,
+        look_alikes: snapshot.look_alikes.clone(),
         accounts: BTreeMap::new(),
         open: Vec::new(),
         event: first.correlation,
@@ -71,7 +73,28 @@ pub(super) fn open_case(snapshot: &Snapshot, policy: &Policy, called: Called, no
         verify_by: verify_by(policy, now),
         exposed_until: None,
     };
+    if has_none {
+        let case = Case { restraint: None, open: vec![NO_ACCOUNT.into()], ..case };
+        return Plan {
+            case: Some(case),
+            actions: Vec::new(),
+            held: vec![NO_ACCOUNT.into()],
+            next: Next::Settled,
+        };
+    }
     if acts { continue_case(snapshot, policy, &case, now) } else { only_tell(snapshot, policy, case, now) }
+}
+
+const NO_ACCOUNT: &str = "the person has no Auth0 account: nothing to contain";
+
+/// Nobody to lock out. `None` when others have the person's address, of whom people are told in a case.
+fn without_account(snapshot: &Snapshot) -> Option<Plan> {
+    let next = match &snapshot.look_alikes {
+        Some(found) if !found.is_empty() => return None,
+        None if snapshot.email().is_some() => Next::AskForLookAlikes,
+        Some(_) | None => Next::Settled,
+    };
+    Some(Plan { next, ..Plan::nothing(NO_ACCOUNT.into()) })
 }
 
 fn verify_by(policy: &Policy, now: Timestamp) -> Timestamp {
@@ -239,7 +262,7 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
 /// There is no account, or only such as became protected before anything was done to them.
 fn nothing_to_contain(snapshot: &Snapshot, case: &Case) -> Option<(String, Option<Restraint>)> {
     if case.accounts.is_empty() {
-        return Some(("the person has no Auth0 account: nothing to contain".into(), None));
+        return Some((NO_ACCOUNT.into(), None));
     }
     let stamped = |id: &AccountId| {
         let stamp = snapshot.accounts.get(id).and_then(|account| account.stamp.as_ref());

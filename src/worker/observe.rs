@@ -95,6 +95,7 @@ pub(super) async fn observe(
         risk: entra.risk,
         accounts: accounts.found,
         accounts_seen: accounts.seen,
+        look_alikes: None,
         case: case.cloned(),
         last_not_acted,
         released,

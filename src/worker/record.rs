@@ -6,6 +6,7 @@ pub(super) mod sync;
 use crate::action::{Action, Outcome};
 use crate::apply::Applied;
 use crate::audit::{Actor, Entry};
+use crate::case::look_alikes::LookAlikes;
 use crate::case::{Case, CaseState, Cause, Reason, Restraint};
 use crate::clock::{self, Timestamp};
 use crate::event::{EventKind, Subject};
@@ -36,7 +37,10 @@ pub(super) fn decided(plan: &Plan, snapshot: &Snapshot, stored: Option<&Case>, n
         before: before(snapshot, action),
         ..entry(case, now, "plan.decided", action.sentence())
     });
-    held.chain(found).chain(actions).collect()
+    // Who was found without an account of one's own is told of at once; otherwise they are looked for afterwards.
+    let alike = case.look_alikes.iter().filter(|_| stored.is_none()).flat_map(LookAlikes::sentences);
+    let alike = alike.map(|sentence| entry(case, now, "case.look_alike", sentence));
+    held.chain(alike).chain(found).chain(actions).collect()
 }
 
 /// How each action ended.

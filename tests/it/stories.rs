@@ -14,6 +14,7 @@ mod histories;
 mod joiners;
 mod leavers;
 mod links;
+mod look_alikes;
 mod memberships;
 mod movers;
 mod operators;

@@ -45,6 +45,7 @@ fn requested() -> Case {
         response: Response::Contain,
         restraint: None,
         entra_sessions: None,
+        look_alikes: None,
         accounts: accounts(&progress),
         open: vec![],
         event,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use insta::assert_snapshot;
+
 use super::scene::{Scene, at, case_of_event, person};
 use crate::case::{Case, CaseId, Deletion, Reason};
 use crate::event::{EventKind, RiskLevel, Source};
@@ -89,4 +91,37 @@ fn a_deletion_counts_from_its_own_first_word() {
     assert_eq!(back.case().deletion, Some(Deletion::TakenBack));
     let anew = back.answered().later(day).soft_deleted().told_changed().saved();
     assert_eq!(anew.case().deletion_told_at(), Some(anew.now));
+}
+
+#[test]
+fn whoever_has_no_account_and_shares_an_address_with_somebody_is_told_of() {
+    let anna = person("anna").with_mail().alert(RiskLevel::High);
+    assert_snapshot!(anna.print(), @"
+    no case
+    held: the person has no Auth0 account: nothing to contain
+    next: ask for look-alikes
+    ");
+    assert_snapshot!(anna.clone().look_alikes(&[]).print(), @"
+    no case
+    held: the person has no Auth0 account: nothing to contain
+    next: settled
+    ");
+    let alike = anna.look_alikes(&["auth0|7", "auth0|8"]);
+    assert_snapshot!(alike.print(), @"
+    not acted, contain: risk high, at risk: leakedCredentials
+      open: the person has no Auth0 account: nothing to contain
+    held: the person has no Auth0 account: nothing to contain
+    next: settled
+    ");
+    let case = alike.plan().case.expect("a case");
+    assert_eq!(case.look_alikes.expect("look-alikes").accounts.len(), 2);
+    let again = alike.saved().answered().later(Duration::from_secs(60)).alert(RiskLevel::High);
+    assert!(again.plan().case.is_none(), "once an hour");
+}
+
+#[test]
+fn nobody_is_looked_for_where_nothing_calls_for_containment_or_no_address_is_known() {
+    let settled = |scene: super::scene::Scene| scene.plan().next == crate::plan::Next::Settled;
+    assert!(settled(person("anna").with_mail().alert(RiskLevel::Low)));
+    assert!(settled(person("anna").alert(RiskLevel::High)));
 }

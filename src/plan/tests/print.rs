@@ -14,6 +14,7 @@ pub(in crate::plan) fn print(plan: &Plan) -> String {
     lines.push(match plan.next {
         Next::Settled => "next: settled".to_owned(),
         Next::Again(after) => format!("next: again in {after:?}"),
+        Next::AskForLookAlikes => "next: ask for look-alikes".to_owned(),
         Next::WhenGraphAnswers => "next: when Graph answers".to_owned(),
     });
     lines.join("\n")

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::print::print;
 use crate::action::Action;
 use crate::case::also::{AlsoState, Extra};
+use crate::case::look_alikes::LookAlikes;
 use crate::case::{AccountId, Case, CaseId, CaseState, Means, Response};
 use crate::clock::{self, Timestamp};
 use crate::event::{
@@ -20,7 +21,7 @@ use crate::plan::{Plan, check, plan};
 use crate::policy::also::EntraSessions;
 use crate::policy::{Mode, Policy, SourcePolicy};
 use crate::snapshot::{
-    Access, Account, AccountsSeen, Blocked, Count, Directory, Enabled, Guest, Person, Risk, RiskView,
+    Access, Account, AccountsSeen, Blocked, Count, Directory, Email, Enabled, Guest, Person, Risk, RiskView,
     Snapshot, Stamp,
 };
 
@@ -40,6 +41,7 @@ pub(in crate::plan) fn person(name: &str) -> Scene {
         risk: RiskView::NotListed,
         accounts: BTreeMap::new(),
         accounts_seen: AccountsSeen::All,
+        look_alikes: None,
         case: None,
         last_not_acted: None,
         released: Vec::new(),
@@ -67,7 +69,7 @@ pub(in crate::plan) fn case_of_event(number: u128) -> CaseId {
 
 /// An account that nobody has touched and whose access was not read.
 pub(in crate::plan) fn untouched(account: &str) -> Account {
-    Account { id: id(account), blocked: Blocked::No, stamp: None, access: Access::default() }
+    Account { id: id(account), blocked: Blocked::No, stamp: None, access: Access::default(), email: None }
 }
 
 pub(in crate::plan) fn nothing_left() -> Access {
@@ -94,7 +96,13 @@ fn object(name: &str) -> ObjectId {
 }
 
 fn in_entra(name: &str, enabled: Enabled) -> Person {
-    Person { object: object(name), enabled, guest: Guest::NotTold, display_name: Some(name.to_owned()) }
+    Person {
+        object: object(name),
+        enabled,
+        guest: Guest::NotTold,
+        display_name: Some(name.to_owned()),
+        mail: None,
+    }
 }
 
 /// What was asked.
@@ -175,6 +183,13 @@ impl Scene {
         self
     }
 
+    pub fn with_mail(mut self) -> Scene {
+        if let Directory::Present(person) = &mut self.snapshot.directory {
+            person.mail = Email::read("anna@contoso.example");
+        }
+        self
+    }
+
     pub fn missing(mut self) -> Scene {
         self.snapshot.directory = Directory::Missing;
         self
@@ -249,6 +264,12 @@ impl Scene {
 
     fn change(mut self, account: &str, change: impl FnOnce(&mut Account)) -> Scene {
         change(self.snapshot.accounts.get_mut(&id(account)).expect("an account that is there"));
+        self
+    }
+
+    /// Looked for, and these found.
+    pub fn look_alikes(mut self, accounts: &[&str]) -> Scene {
+        self.snapshot.look_alikes = Some(LookAlikes::of(accounts.iter().map(|account| id(account))));
         self
     }
 

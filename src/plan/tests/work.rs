@@ -192,7 +192,7 @@ impl Worker {
             return self.put_back(look, Duration::from_millis(200));
         }
         match next {
-            Next::Settled => Led::Done,
+            Next::Settled | Next::AskForLookAlikes => Led::Done,
             Next::Again(wait) => self.put_back(look, wait),
             Next::WhenGraphAnswers => self.put_back(look, Duration::from_secs(10)),
         }

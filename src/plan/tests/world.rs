@@ -239,7 +239,7 @@ impl InAuth0 {
 
     fn seen(&self, id: &AccountId, access: Access) -> Account {
         let blocked = if self.blocked_by == BlockedBy::Nobody { Blocked::No } else { Blocked::Yes };
-        Account { id: id.clone(), blocked, stamp: self.stamp.map(|case| Stamp { case }), access }
+        Account { id: id.clone(), blocked, stamp: self.stamp.map(|case| Stamp { case }), access, email: None }
     }
 
     fn access(&self, listing: Listing) -> Access {

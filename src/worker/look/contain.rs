@@ -4,6 +4,8 @@
 //! action ended is saved with the next round. If the store cannot be written, containment goes on, and what was done is
 //! kept until it can; the events are not settled before. A release waits for the store.
 
+mod look_alikes;
+
 use std::time::Duration;
 
 use super::super::observe::{Heard, Observed, observe};
@@ -57,6 +59,8 @@ struct Rounds<'a> {
     heard: Heard,
     /// Rounds of this look after which nobody knows whether a write arrived.
     in_doubt: u32,
+    /// What the last round saw.
+    seen: Option<look_alikes::Seen>,
 }
 
 /// What a round leads to.
@@ -79,7 +83,7 @@ impl<'a> Rounds<'a> {
         }
         let ledger = looker.deps.unwritten.ledger(&looker.deps, subject).await?;
         let heard = looker.read_backs.take(subject, &asks);
-        Ok(Some(Rounds { looker, subject, asks, ledger, heard, in_doubt: 0 }))
+        Ok(Some(Rounds { looker, subject, asks, ledger, heard, in_doubt: 0, seen: None }))
     }
 
     async fn run(mut self) -> Verdict {
@@ -89,7 +93,10 @@ impl<'a> Rounds<'a> {
         for _ in 0..ROUNDS_MAX {
             match self.round().await {
                 Ok(Round::ReadBack) => {}
-                Ok(Round::Ended(verdict)) | Err(verdict) => return self.end(verdict),
+                Ok(Round::Ended(verdict)) | Err(verdict) => {
+                    self.show_look_alikes(&verdict).await;
+                    return self.end(verdict);
+                }
             }
         }
         let why = format!("not settled after {ROUNDS_MAX} rounds");
@@ -147,6 +154,7 @@ impl<'a> Rounds<'a> {
             observe(self.looker, self.subject, &self.asks, self.ledger.case.as_ref(), means, &mut self.heard)
                 .await;
         let Observed { snapshot, auth0, graph } = observed.map_err(|error| self.store_trouble(&error))?;
+        self.seen = look_alikes::Seen::of(&snapshot);
         let is_gone = matches!(snapshot.directory, Directory::SoftDeleted(_) | Directory::Missing);
         let (plan, checked) = self.plan_and_save(snapshot, &policy).await?;
         let applied = match &self.looker.hands {
@@ -179,7 +187,7 @@ impl<'a> Rounds<'a> {
         policy: &Policy,
     ) -> Result<(Plan, Checked), Verdict> {
         let looker = self.looker;
-        let turn = match &snapshot.case {
+        let mut turn = match &snapshot.case {
             Some(case) if case.response == Response::Contain => None,
             Some(_) | None => Some(looker.opening.lock().await),
         };
@@ -187,7 +195,13 @@ impl<'a> Rounds<'a> {
         if turn.is_some() {
             snapshot.recent_containments = self.recent_containments(policy, now).await?;
         }
-        let plan = plan::plan(&snapshot, policy, now);
+        let mut plan = plan::plan(&snapshot, policy, now);
+        if plan.next == Next::AskForLookAlikes {
+            // Nothing is opened that could block: others need not wait for this.
+            turn = None;
+            snapshot.look_alikes = Some(self.read_look_alikes().await.unwrap_or_default());
+            plan = plan::plan(&snapshot, policy, now);
+        }
         let checked = check::check(&plan, &snapshot, policy).map_err(|refused| {
             tracing::error!(subject.id = %self.subject, "{refused}");
             Verdict::Dead { why: refused.to_string() }
@@ -290,7 +304,7 @@ impl<'a> Rounds<'a> {
         }
         let why = plan.held.first().cloned().unwrap_or_else(|| "waiting for the read-back".into());
         match plan.next {
-            Next::Settled => Verdict::Done,
+            Next::Settled | Next::AskForLookAlikes => Verdict::Done,
             Next::Again(after) => Verdict::Later {
                 at: clock::after(self.looker.deps.clock.now(), after),
                 counted: Counted::No,

@@ -428,7 +428,7 @@ impl<'a> Look<'a> {
         let account = |id: &AccountId| {
             let holding = &snapshot.accounts[id];
             let (blocked, stamp) = (holding.blocked, holding.stamp.clone());
-            (id.clone(), Account { id: id.clone(), blocked, stamp, access: Access::default() })
+            (id.clone(), Account { id: id.clone(), blocked, stamp, access: Access::default(), email: None })
         };
         Snapshot {
             subject: self.subject,
@@ -437,6 +437,7 @@ impl<'a> Look<'a> {
             risk: RiskView::Unread("not asked".into()),
             accounts: snapshot.accounts.keys().map(account).collect(),
             accounts_seen: AccountsSeen::All,
+            look_alikes: None,
             case: None,
             last_not_acted: None,
             released: Vec::new(),

@@ -232,7 +232,12 @@ fn same_but_version(stored: &Case, case: &Case) -> bool {
 /// Nothing that people read has changed: how new the evidence of a known reason is, they are not told.
 fn same_for_people(stored: &Case, case: &Case) -> bool {
     let causes = stored.causes.clone();
-    stored.why() == case.why() && same_but_version(stored, &Case { causes, ..case.clone() })
+    // That nobody looks alike is no news.
+    let look_alikes = match (&stored.look_alikes, &case.look_alikes) {
+        (None, Some(found)) if found.is_empty() => None,
+        (_, found) => found.clone(),
+    };
+    stored.why() == case.why() && same_but_version(stored, &Case { causes, look_alikes, ..case.clone() })
 }
 
 #[cfg(test)]

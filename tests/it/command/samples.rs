@@ -59,6 +59,7 @@ pub fn case(number: u128, state: CaseState) -> Case {
         response: Response::Contain,
         restraint: None,
         entra_sessions: None,
+        look_alikes: None,
         accounts: BTreeMap::from([(AccountId::read("waad|contoso|ann").unwrap(), account)]),
         open: if verified { Vec::new() } else { vec!["Auth0 cannot be reached".to_owned()] },
         event: event_id(number),

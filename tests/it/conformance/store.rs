@@ -135,6 +135,7 @@ fn case(n: u128) -> Case {
         response: Response::Contain,
         restraint: None,
         entra_sessions: None,
+        look_alikes: None,
         accounts: BTreeMap::from([(account("waad|con|3b1f"), progress)]),
         open: vec![],
         event,

@@ -57,6 +57,7 @@ async fn stored_case(world: &World, state: CaseState) -> Case {
         response: Response::Contain,
         restraint: None,
         entra_sessions: None,
+        look_alikes: None,
         accounts: BTreeMap::new(),
         open: Vec::new(),
         event,

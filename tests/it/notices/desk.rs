@@ -331,6 +331,7 @@ pub fn requested(n: u128, now: Timestamp) -> Case {
         response: Response::Contain,
         restraint: None,
         entra_sessions: None,
+        look_alikes: None,
         accounts: BTreeMap::from([(AccountId::read(&format!("auth0|{n}")).unwrap(), progress)]),
         open: vec![],
         event,

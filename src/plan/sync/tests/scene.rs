@@ -67,6 +67,7 @@ pub fn adele() -> Scene {
         enabled: Enabled::Yes,
         guest: Guest::No,
         display_name: Some("Adele Vance".into()),
+        mail: None,
     };
     let Value::Object(profile) = json!({
         "userType": "Member", "userPrincipalName": "adele@contoso.example", "mail": "adele@contoso.example",
