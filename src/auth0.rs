@@ -38,7 +38,7 @@ use secrecy::SecretString;
 use crate::event::Lane;
 use crate::outbound::{self, Deps, Timeouts};
 
-pub use self::catalogue::Names;
+pub use self::catalogue::{Names, UserIds};
 pub use self::error::Error;
 pub use self::keeper::Keeper;
 pub use self::reader::Reader;

@@ -44,6 +44,16 @@ pub struct Names {
 pub(super) struct Connection {
     pub(super) id: String,
     pub(super) root: RootWritable,
+    pub(super) user_ids: Option<UserIds>,
+}
+
+/// What a `waad` connection makes the ids of its accounts of (Auth0 Management API v2, options.userid_attribute).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserIds {
+    /// `oid`: accounts are found by the person's object id.
+    ObjectId,
+    /// Another claim, or none is told.
+    Other(Option<String>),
 }
 
 /// What only a person can mend is kept like an answer: a missing scope must not cost a request per look.
@@ -164,8 +174,8 @@ async fn read_organization(caller: &Caller, name: String) -> Result<Option<(Stri
     Ok(Some((name, OrganizationId(found.id))))
 }
 
-/// The options hold the connection's secret in clear (Auth0, Management API v2, Get all connections): all but one of them
-/// is dropped here.
+/// The options hold the connection's secret in clear (Auth0, Management API v2, Get all connections): all but two of
+/// them are dropped here.
 async fn read_connection(caller: &Caller, name: &str) -> Result<Option<Connection>, Error> {
     let request = Request::get(CONNECTIONS_LIST, "/connections")
         .query("name", name)
@@ -174,5 +184,5 @@ async fn read_connection(caller: &Caller, name: &str) -> Result<Option<Connectio
     let answer = caller.call(&request).await?;
     let listed: OffsetPage<wire::Connection> = answer.json().map_err(|why| request.misfit(&answer, why))?;
     let found = listed.into_parts().0.into_iter().find(|connection| connection.name == name);
-    Ok(found.map(|found| Connection { root: found.root(), id: found.id }))
+    Ok(found.map(|found| Connection { root: found.root(), user_ids: found.user_ids(), id: found.id }))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::auth0::call::{Caller, NotFound, Operation, Request, user_path};
 use crate::auth0::wire::{self, CheckpointPage, DeviceCredential, OffsetPage, TokenSet};
-use crate::auth0::{Error, Names, catalogue, holding, memberships, search};
+use crate::auth0::{Error, Names, UserIds, catalogue, holding, memberships, search};
 use crate::case::also::Extra;
 use crate::case::{AccountId, Means};
 use crate::event::ObjectId;
@@ -169,6 +169,12 @@ impl Reader {
         organization: &OrganizationId,
     ) -> Result<BTreeSet<Entrance>, Error> {
         memberships::enabled_connections(&self.caller, organization).await
+    }
+
+    /// What the enterprise connection makes its accounts' ids of; `None` where there is none, or it may not be read.
+    pub async fn user_ids(&self) -> Result<Option<UserIds>, Error> {
+        let connection = self.caller.shared.catalogue.connection(&self.caller).await?;
+        Ok(connection.and_then(|connection| connection.user_ids))
     }
 
     /// Reads the tenant anew when it is asked for next. [`Error::Stale`] has done so already.

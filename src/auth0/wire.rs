@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::auth0::UserIds;
 use crate::case::{AccountId, CaseId};
 use crate::clock::{self, Timestamp};
 use crate::event::ObjectId;
@@ -188,7 +189,7 @@ pub(super) struct EnabledName {
     pub(super) name: String,
 }
 
-/// A connection, without its options but one: they hold its secret.
+/// A connection, without its options but two: they hold its secret.
 #[derive(Debug, Deserialize)]
 pub(super) struct Connection {
     pub(super) id: String,
@@ -203,6 +204,7 @@ pub(super) struct Connection {
 #[serde(default)]
 struct ConnectionOptions {
     set_user_root_attributes: Option<String>,
+    userid_attribute: Option<String>,
 }
 
 impl Connection {
@@ -214,6 +216,17 @@ impl Connection {
             Some("on_first_login" | "never_on_login") => RootWritable::Yes,
             Some(_) => RootWritable::NotTold,
         }
+    }
+}
+
+impl Connection {
+    /// Which claim an account's id is made of; `None` where the application may read no options.
+    pub(super) fn user_ids(&self) -> Option<UserIds> {
+        let told = self.options.as_ref()?.userid_attribute.clone();
+        Some(match told {
+            Some(claim) if claim == "oid" => UserIds::ObjectId,
+            other => UserIds::Other(other),
+        })
     }
 }
 

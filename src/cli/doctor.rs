@@ -180,6 +180,7 @@ async fn auth0(vendors: &Vendors) -> Vec<Line> {
     match found {
         Ok(found) => {
             lines.extend(connection(vendors, &found, policy));
+            lines.extend(user_ids(vendors).await);
             lines.extend(enabled(vendors, &organizations.unwrap_or_default(), &found).await);
         }
         Err(_) => lines.push(read("connections", &found)),
@@ -289,6 +290,20 @@ async fn mail(vendors: &Vendors) -> Option<Line> {
         Ok(()) => Line::good("Mail: the server in SMTP_URL lets Lockstep in"),
         Err(why) => Line::bad("Mail: the server in SMTP_URL does not let Lockstep in", why),
     })
+}
+
+/// Accounts are found by their person's object id, which is a part of their own only where the connection says so.
+async fn user_ids(vendors: &Vendors) -> Option<Line> {
+    let named = work(&vendors.config).auth0.connection.as_ref()?;
+    let Ok(Some(auth0::UserIds::Other(claim))) = vendors.auth0.user_ids().await else { return None };
+    let says = claim.map_or_else(|| "does not say oid".to_owned(), |claim| format!("says {claim}"));
+    let what = format!(
+        "Auth0: the connection {named} {says} for userid_attribute: accounts are not found by their person's Entra \
+         object id, and whom SCIM or Lockstep has not marked is not locked out"
+    );
+    let fix = "set its userid_attribute to oid; accounts that exist keep their ids, and who signs in anew may get another: \
+               check both with `lockstep explain`";
+    Some(Line::bad(what, fix))
 }
 
 async fn subscriptions(vendors: &Vendors) -> Vec<Line> {

@@ -338,6 +338,21 @@ async fn what_the_platform_sets_beside_its_token_is_enough_to_sign_in() {
     assert_eq!(ran.code, 0, "{ran:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_does_not_name_people_by_object_id_is_told() {
+    for (claim, says) in [(Value::from("sub"), "says sub"), (Value::Null, "does not say oid")] {
+        let clinic = Clinic::open(Setup::unlimited()).await;
+        clinic.in_order();
+        {
+            let mut world = clinic.twin.world();
+            let id = world.enterprise_connection().id.clone();
+            world.set_connection_option(&id, "userid_attribute", claim);
+        }
+        let fix = fix_of(&clinic.ask(), &format!("{says} for userid_attribute"));
+        assert!(fix.contains("userid_attribute to oid"), "{fix}");
+    }
+}
+
 /// A managed identity's token is for the tenant of its machine, whatever ENTRA_TENANT_ID says.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identity_of_another_tenant_is_found_out() {
