@@ -5,10 +5,9 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use super::scene::{Scene, counts, id, nothing_left, person};
-use crate::case::CaseState;
-use crate::case::Means;
 use crate::case::also::{AlsoState, Extra};
-use crate::event::RiskLevel;
+use crate::case::{CaseState, Means, Response};
+use crate::event::{RiskLevel, Source};
 use crate::snapshot::{Access, Count};
 
 const ALL: [Extra; 3] = [Extra::Grants, Extra::DeviceCredentials, Extra::TokenVault];
@@ -178,7 +177,7 @@ fn under_the_brake_only_sessions_end_and_what_cannot_be_given_back_stays() {
 #[test]
 fn a_policy_that_only_ends_sessions_ends_nothing_for_good() {
     let scene = person("anna").account("waad|1").also(ALL).policy(|policy| {
-        policy.contain.on_disabled = crate::case::Response::EndSessions;
+        policy.contain.on_disabled = Response::EndSessions;
     });
     assert!(scene.disabled().told_changed().applied().plan().actions.is_empty());
 }
@@ -295,4 +294,15 @@ fn observe_mode_says_that_entra_sessions_would_end() {
     held: observe mode: nothing is written
     next: settled
     ");
+}
+
+#[test]
+fn observe_mode_says_nothing_of_it_where_only_sessions_would_end() {
+    let scene = person("anna").account("waad|1").also(ALL).ends_entra_sessions().observe();
+    let scene = scene.source(Source::Risk, None, Some(Response::EndSessions)).alert(RiskLevel::High);
+    let plan = scene.plan();
+    assert_eq!(plan.held[0], "would End access of waad|1 by revoke-access");
+    assert_eq!(plan.held.len(), 2, "and why nothing is done: {:?}", plan.held);
+    let case = plan.case.expect("a case");
+    assert!(case.accounts.values().all(|progress| progress.also.is_empty()) && case.entra_sessions.is_none());
 }
