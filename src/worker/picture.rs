@@ -33,6 +33,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether there may be an account that Lockstep has seen.
+    pub(super) fn is_somebody(&self) -> bool {
+        self.case.is_some() || !self.links.is_empty() || self.remembered.is_some()
+    }
+
     pub(super) async fn read(store: &dyn Store, subject: Subject) -> Result<Known, store::Error> {
         let (case, links, remembered) =
             tokio::join!(store.open_case(subject), store.links(subject), store.person(subject));

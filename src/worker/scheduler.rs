@@ -79,7 +79,8 @@ impl Wish {
     /// When the store cannot be read.
     pub async fn is_done(self, store: &dyn Store, made_at: Timestamp) -> Result<bool, store::Error> {
         match self {
-            Wish::WholeSweep => Ok(sweep::whole_at(store).await?.is_some_and(|at| at >= made_at)),
+            Wish::WholeSweep => Ok(sweep::whole_at(store).await?.is_some_and(|at| at >= made_at)
+                && Wish::Sweep.made_at(store).await?.is_none()),
             Wish::Sweep => Ok(self.made_at(store).await?.is_none() && !sweep::owes_everybody(store).await?),
             Wish::Subscriptions => Ok(self.made_at(store).await?.is_none()),
         }

@@ -33,9 +33,10 @@ pub(super) async fn ask(
 ) -> Result<Response, Problem> {
     let by = said(&request.by)?;
     let asked_at = admin.now();
-    let (wish, whom) = match request.depth {
-        SweepDepth::Changed => (Wish::Sweep, "what has changed in Entra"),
-        SweepDepth::Whole => (Wish::WholeSweep, "everybody"),
+    let (wishes, whom) = match request.depth {
+        SweepDepth::Changed => (vec![Wish::Sweep], "what has changed in Entra"),
+        // Who was purged is in no listing: only the changes tell.
+        SweepDepth::Whole => (vec![Wish::Sweep, Wish::WholeSweep], "everybody"),
     };
     let entry = Entry {
         at: asked_at,
@@ -52,7 +53,7 @@ pub(super) async fn ask(
     };
     let store = admin.deps.store.as_ref();
     store.record(vec![entry]).await.map_err(unavailable)?;
-    Wish::make(store, &[wish], asked_at).await.map_err(unavailable)?;
+    Wish::make(store, &wishes, asked_at).await.map_err(unavailable)?;
     tracing::info!("an operator asked for a sweep: {whom}");
     answer(StatusCode::ACCEPTED, &Asked { asked_at })
 }

@@ -38,8 +38,8 @@ const PAGES_MAX: usize = 100_000;
 /// Everybody is swept without Graph having asked for it at most this often: whatever it refuses, it is not read from end to
 /// end over and over.
 const UNASKED_EVERY: Duration = Duration::from_secs(3600);
-const UNASKED_AT: &str = "sweep.unasked_at";
-/// When a link was lost: what had changed until then only a whole sweep finds that began later.
+/// That a link was lost, and when: what had changed until then only a whole sweep finds that begins later, and that takes the
+/// note away. It is compared with itself only: clocks are set back, and differ between machines.
 const LOST_AT: &str = "sweep.lost_at";
 const WHOLE_AT: &str = "sweep.whole_at";
 
@@ -55,36 +55,45 @@ pub(super) async fn whole_at(store: &dyn Store) -> Result<Option<Timestamp>, sto
 
 /// Whether a link was lost since everybody was swept.
 pub(super) async fn owes_everybody(store: &dyn Store) -> Result<bool, store::Error> {
-    let (lost, whole) = (time(store, LOST_AT).await?, whole_at(store).await?);
-    Ok(lost.is_some_and(|lost| whole.is_none_or(|whole| whole < lost)))
+    Ok(store.note(LOST_AT).await?.is_some())
 }
 
 async fn time(store: &dyn Store, note: &str) -> Result<Option<Timestamp>, store::Error> {
     Ok(store.note(note).await?.and_then(|text| text.parse().ok()))
 }
 
-/// Whether everybody may be swept now without Graph asking for it. Counts as done when it may.
-async fn may_start_unasked(job: &Job) -> anyhow::Result<bool> {
-    let (store, now) = (job.deps.store.as_ref(), job.deps.clock.now());
-    if time(store, UNASKED_AT).await?.is_some_and(|at| clock::elapsed(at, now) < UNASKED_EVERY) {
-        return Ok(false);
-    }
-    store.set_note(UNASKED_AT, Some(now.to_string())).await?;
-    Ok(true)
+/// Whether everybody may be swept now because of this link without Graph asking for it. It counts as done when
+/// [`unasked_now`] is stored, which belongs into one write with what comes of it.
+async fn may_start_unasked(job: &Job, link: &str) -> anyhow::Result<bool> {
+    let last = time(job.deps.store.as_ref(), &unasked_at(link)).await?;
+    Ok(last.is_none_or(|at| is_over(at, UNASKED_EVERY, job.deps.clock.now())))
 }
 
-async fn enqueue(job: &Job, events: Vec<Event>) -> anyhow::Result<()> {
+fn unasked_now(link: &str, now: Timestamp) -> (String, Option<String>) {
+    (unasked_at(link), Some(now.to_string()))
+}
+
+fn unasked_at(link: &str) -> String {
+    format!("{link}.unasked_at")
+}
+
+/// A time to come is over too: the clock was set back, and would otherwise have to catch up first.
+fn is_over(since: Timestamp, time: Duration, now: Timestamp) -> bool {
+    since > now || clock::elapsed(since, now) >= time
+}
+
+async fn enqueue(job: &Job, events: &[Event]) -> anyhow::Result<()> {
     for batch in events.chunks(BATCH) {
         job.deps.queue.enqueue(batch).await?;
     }
     Ok(())
 }
 
-/// Waits while the lane is full of earlier pages.
-async fn room(job: &Job, lane: Lane) -> anyhow::Result<()> {
+/// Waits while so many events are in the lane.
+async fn room(job: &Job, lane: Lane, most: u64) -> anyhow::Result<()> {
     while !job.shutdown.is_cancelled() {
         let waiting = job.deps.queue.depths().await?.get(&lane).map_or(0, |depth| depth.events);
-        if waiting < BACKLOG_MAX {
+        if waiting < most {
             return Ok(());
         }
         pause(LOOK_EVERY, &job.shutdown).await;

@@ -76,7 +76,7 @@ impl Server {
         });
         wished.await.expect("nothing was wished for");
         let started = SystemClock.now().to_string();
-        let notes = [("wish.whole_sweep", None), ("sweep.whole_at", Some(started))];
+        let notes = [("wish.sweep", None), ("wish.whole_sweep", None), ("sweep.whole_at", Some(started))];
         let notes = notes.map(|(name, text)| (name.to_owned(), text));
         self.store.set_notes(notes.into()).await.unwrap();
     }

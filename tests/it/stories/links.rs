@@ -10,9 +10,6 @@ use serde_json::json;
 use super::directory::{SWEEPING, attribute, role};
 use crate::harness::Stage;
 
-/// When everybody was last swept without Graph asking for it.
-const UNASKED_AT: &str = "sweep.unasked_at";
-
 fn users() -> Match {
     Match::vendor(Vendor::Graph).route("/users/delta")
 }
@@ -104,9 +101,8 @@ crate::stories! {
         stage.twin.faults().inject(groups(), Fault::ExpireDelta(DeltaExpiry::Refused), Times::N(1));
         stage.twin.world().add_member(staff, ada);
         stage.until_roles(&account, &["Engineer"]).await;
-        // Users and groups have a link each, and the hour is over. Only a link can be refused, so nobody may be listing.
+        // Only a link can be refused, so nobody may be listing.
         stage.until_swept_anew().await;
-        stage.store().set_note(UNASKED_AT, None).await.unwrap();
         let refused = stage.twin.faults().inject(users(), Fault::ExpireDelta(DeltaExpiry::Refused), Times::N(1));
         stage.until_struck(refused).await;
         stage.twin.world().disable(ada);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::link::{Ended, Followed, Position};
-use super::{LOOK_EVERY, LOST_AT, may_start_unasked};
-use crate::clock::{self, Timestamp};
+use super::{LOOK_EVERY, LOST_AT, is_over, may_start_unasked, unasked_now};
+use crate::clock::Timestamp;
 use crate::entra::{self, Change, DeltaRow, Tracked};
 use crate::event::{About, Event, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Subject};
 use crate::worker::picture;
@@ -34,23 +34,41 @@ pub(super) async fn run(job: &Job, link_lost: &Notify) {
 }
 
 enum Turn {
+    /// Or somebody else goes on.
     NotDue,
     Swept,
+}
+
+/// How far a link was followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    End,
+    CutOff,
+}
+
+/// Why a link is given up, which says whether everybody may be swept for it at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Because {
+    /// Graph, or a policy, asks for it.
+    Asked,
+    Unasked,
 }
 
 async fn turn(job: &Job, swept_at: Option<Timestamp>) -> anyhow::Result<Turn> {
     let (store, now) = (job.deps.store.as_ref(), job.deps.clock.now());
     let wished = Wish::Sweep.made_at(store).await?;
     let every = Duration::from_secs(job.deps.policy.borrow().sweep.every_seconds.into());
-    let is_time = swept_at.is_none_or(|at| clock::elapsed(at, now) >= every);
+    let is_time = swept_at.is_none_or(|at| is_over(at, every, now));
     let has_groups = !job.deps.policy.borrow().groups().is_empty();
     if !is_time && wished.is_none() && users_fit(job).await? && (!has_groups || groups_fit(job).await?) {
         return Ok(Turn::NotDue);
     }
     // Groups that cannot be followed do not keep the users from being.
-    let groups = if has_groups { follow(job, &Groups).await } else { Ok(()) };
-    follow(job, &Users::of(job)).await?;
-    groups?;
+    let groups = if has_groups { follow(job, &Groups).await } else { Ok(Reach::End) };
+    let users = follow(job, &Users::of(job)).await?;
+    if groups? == Reach::CutOff || users == Reach::CutOff {
+        return Ok(Turn::NotDue);
+    }
     // The wish is granted when the sweep has ended: a failure costs a turn, not the wish.
     if let Some(made_at) = wished {
         Wish::Sweep.grant(store, &made_at).await?;
@@ -68,48 +86,58 @@ async fn groups_fit(job: &Job) -> anyhow::Result<bool> {
     Ok(Position::stored(job.deps.store.as_ref(), &Groups).await?.is_some())
 }
 
-async fn follow(job: &Job, what: &impl Followed) -> anyhow::Result<()> {
+async fn follow<F: Followed>(job: &Job, what: &F) -> anyhow::Result<Reach> {
     let at = match Position::stored(job.deps.store.as_ref(), what).await? {
-        None => return anew(job, what, None).await,
-        Some(at) if !at.fits(what) => return anew(job, what, Some(at)).await,
-        Some(at) if could_track_more(job, what, &at).await? && may_start_unasked(job).await? => {
+        None => return anew(job, what, None, Because::Asked).await,
+        Some(at) if !at.fits(what) => return anew(job, what, Some(at), Because::Asked).await,
+        Some(at) if could_track_more(job, what, &at).await? && may_start_unasked(job, F::NOTE).await? => {
             tracing::info!("Graph tracks properties that it has refused before");
-            return anew(job, what, Some(at)).await;
+            return anew(job, what, Some(at), Because::Unasked).await;
         }
         Some(at) => at,
     };
     match at.follow(job, what).await? {
-        Ended::AtItsEnd | Ended::CutOff => Ok(()),
-        Ended::Lost => anew(job, what, None).await,
+        Ended::AtItsEnd => Ok(Reach::End),
+        Ended::CutOff => Ok(Reach::CutOff),
+        Ended::Lost => anew(job, what, None, Because::Asked).await,
         // The link will be refused for ever. So may be the one that follows it.
-        Ended::Refused(error) if !may_start_unasked(job).await? => {
+        Ended::Refused(error) if !may_start_unasked(job, F::NOTE).await? => {
             let told = format!("{error}; for that, everybody is swept once an hour");
             Err(anyhow::Error::new(error).context(told))
         }
         Ended::Refused(error) => {
             tracing::warn!("the link to go on from is refused, so everybody is swept: {error}");
-            anew(job, what, None).await
+            anew(job, what, None, Because::Unasked).await
         }
     }
 }
 
 /// A link that begins now. What had changed before it, the listing finds that is owed from here on; but a listing does not
 /// name who was purged. Only the link that is about to be given up tells of them, so it is followed to its end once more.
-async fn anew(job: &Job, what: &impl Followed, old: Option<Position>) -> anyhow::Result<()> {
+async fn anew<F: Followed>(
+    job: &Job,
+    what: &F,
+    old: Option<Position>,
+    because: Because,
+) -> anyhow::Result<Reach> {
     let new = Position::from_now(job, what).await?;
     if let Some(old) = old {
         match old.follow(job, what).await? {
             Ended::AtItsEnd => {}
-            Ended::CutOff => return Ok(()),
+            Ended::CutOff => return Ok(Reach::CutOff),
             Ended::Lost => tracing::warn!("who was purged since the last sweep is not known"),
             Ended::Refused(error) => {
                 tracing::warn!("who was purged since the last sweep is not known: {error}");
             }
         }
     }
-    let lost_at = (LOST_AT.to_owned(), Some(job.deps.clock.now().to_string()));
-    job.deps.store.set_notes(vec![new.note(what)?, lost_at]).await?;
-    Ok(())
+    let now = job.deps.clock.now();
+    let mut notes = vec![new.note(what)?, (LOST_AT.to_owned(), Some(now.to_string()))];
+    if because == Because::Unasked {
+        notes.push(unasked_now(F::NOTE, now));
+    }
+    job.deps.store.set_notes(notes).await?;
+    Ok(Reach::End)
 }
 
 /// A link never tracks more than when it was given out, also when an extension that was missing is registered.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PAGES_MAX, enqueue, room};
+use super::{BACKLOG_MAX, BATCH, PAGES_MAX, enqueue, room};
 use crate::clock::Timestamp;
 use crate::entra::{DeltaFrom, DeltaRow, Error, Link, Then, Tracked};
 use crate::event::{Event, Lane};
@@ -17,6 +17,9 @@ pub(super) trait Followed {
     const NOTE: &'static str;
     /// The lane that its events wait in.
     const LANE: Lane;
+    /// So many of them wait there at most, and are put there at a time.
+    const BACKLOG_MAX: u64 = BACKLOG_MAX;
+    const BATCH: usize = BATCH;
 
     fn tracked(&self) -> Tracked;
 
@@ -26,6 +29,7 @@ pub(super) trait Followed {
 
 /// Where a link stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Position {
     /// The next page, or where the next turn begins.
     link: String,
@@ -78,7 +82,6 @@ impl Position {
     pub(super) async fn follow<F: Followed>(mut self, job: &Job, what: &F) -> anyhow::Result<Ended> {
         let tracked = what.tracked();
         for _ in 0..PAGES_MAX {
-            room(job, F::LANE).await?;
             let from = DeltaFrom::Link(Link::new(self.link.clone()));
             let page = match job.looker.entra.delta(&tracked, &from).await {
                 Ok(page) => page,
@@ -87,7 +90,13 @@ impl Position {
                 Err(error) => return Err(error.into()),
             };
             let events = what.events(job, &page.rows, job.deps.clock.now()).await?;
-            enqueue(job, events).await?;
+            for batch in events.chunks(F::BATCH) {
+                room(job, F::LANE, F::BACKLOG_MAX).await?;
+                if job.shutdown.is_cancelled() {
+                    return Ok(Ended::CutOff);
+                }
+                enqueue(job, batch).await?;
+            }
             let (link, is_last) = match page.then {
                 Then::Done(link) => (link, true),
                 Then::More(link) => (link, false),

@@ -2,7 +2,9 @@
 //!
 //! A notification says only that somebody has changed, and waits in the sync lane like any other; behind ten thousand of them
 //! a leaver would keep their access for as long as these take. Graph tells this one property by itself, so whoever it concerns
-//! goes straight to the contain lane. Nothing rests on it: what it misses, the notification and the other sweeps find.
+//! goes straight to the contain lane, if Lockstep knows them: whoever it has never seen an account of has none to lock, and a
+//! thousand of them must not stand before an alert. Nothing rests on it: what it misses, the notification and the other sweeps
+//! find.
 
 use std::time::Duration;
 
@@ -12,7 +14,11 @@ use crate::clock::Timestamp;
 use crate::entra::{Change, DeltaRow, Tracked};
 use crate::event::{Event, EventKind, Lane, Subject};
 use crate::worker::look;
+use crate::worker::picture::Known;
 use crate::worker::scheduler::{AGAIN, Job, about, pause};
+
+/// Failures in a row from one line in the log to the next: about an hour.
+const SAID_EVERY: u32 = 60;
 
 pub(super) async fn run(job: &Job) {
     let mut failures = 0;
@@ -25,7 +31,7 @@ pub(super) async fn run(job: &Job) {
             }
             Err(why) => {
                 failures += 1;
-                if failures == 1 {
+                if failures % SAID_EVERY == 1 {
                     tracing::warn!("who was disabled cannot be asked: {why:#}");
                 }
                 pause(AGAIN.delay(failures, fastrand::f64()), &job.shutdown).await;
@@ -39,7 +45,10 @@ async fn turn(job: &Job) -> anyhow::Result<()> {
     if let Some(at) = Position::stored(store, &Switches).await? {
         match at.follow(job, &Switches).await? {
             Ended::AtItsEnd | Ended::CutOff => return Ok(()),
-            Ended::Lost | Ended::Refused(_) => {}
+            Ended::Lost => {
+                tracing::info!("who was disabled is asked by a new link: Graph has dropped the old one")
+            }
+            Ended::Refused(error) => tracing::info!("who was disabled is asked by a new link: {error}"),
         }
     }
     let new = Position::from_now(job, &Switches).await?;
@@ -52,6 +61,9 @@ struct Switches;
 impl Followed for Switches {
     const NOTE: &'static str = "sweep.switches";
     const LANE: Lane = Lane::Contain;
+    /// So that an alert waits for few of them.
+    const BACKLOG_MAX: u64 = 100;
+    const BATCH: usize = 100;
 
     fn tracked(&self) -> Tracked {
         Tracked::Switches
@@ -61,8 +73,8 @@ impl Followed for Switches {
         let mut events = Vec::new();
         for row in rows {
             let subject = Subject { tenant: job.schedule.tenant, object: row.id };
-            let case = job.deps.store.open_case(subject).await?;
-            if is_news(row, case.as_ref()) {
+            let known = Known::read(job.deps.store.as_ref(), subject).await?;
+            if known.is_somebody() && is_news(row, known.case.as_ref()) {
                 let event = about(subject, ask(row), now);
                 look::log_asked(&event, &[]);
                 events.push(event);

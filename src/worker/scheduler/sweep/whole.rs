@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::{
-    LOOK_EVERY, PAGES_MAX, WHOLE_AT, changes, enqueue, may_start_unasked, owes_everybody, room, whole_at,
+    BACKLOG_MAX, LOOK_EVERY, LOST_AT, PAGES_MAX, WHOLE_AT, changes, enqueue, is_over, may_start_unasked,
+    owes_everybody, room, unasked_now, whole_at,
 };
-use crate::clock::{self, Timestamp};
+use crate::clock::Timestamp;
 use crate::entra::{Change, DeltaFrom, DeltaRow, Error, Link, Then, Tracked};
 use crate::event::{Event, EventKind, Lane, ObjectId, Subject, SweepDepth};
 use crate::worker::scheduler::{AGAIN, Job, Wish, about, pause};
@@ -56,7 +57,8 @@ async fn turn(job: &Job) -> anyhow::Result<()> {
         return Ok(());
     }
     tracing::info!("everybody is swept");
-    let listing = Listing { link: None, started_at: job.deps.clock.now() };
+    let answers = store.note(LOST_AT).await?;
+    let listing = Listing { link: None, started_at: job.deps.clock.now(), answers };
     store.set_notes(vec![listing.note()?]).await?;
     if let Some(made_at) = wished {
         Wish::WholeSweep.grant(store, &made_at).await?;
@@ -69,7 +71,7 @@ async fn is_time(job: &Job) -> anyhow::Result<bool> {
     let every = Duration::from_secs(u64::from(policy.sweep.whole_every_hours) * 3600);
     let last = whole_at(job.deps.store.as_ref()).await?;
     let now = job.deps.clock.now();
-    Ok(policy.manages_directory() && last.is_none_or(|at| clock::elapsed(at, now) >= every))
+    Ok(policy.manages_directory() && last.is_none_or(|at| is_over(at, every, now)))
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +79,9 @@ struct Listing {
     /// The next page; none before the first.
     link: Option<String>,
     started_at: Timestamp,
+    /// The loss of a link that it makes good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answers: Option<String>,
 }
 
 impl Listing {
@@ -95,20 +100,21 @@ impl Listing {
         let tracked = Tracked::Presence;
         let mut has_restarted = false;
         for _ in 0..PAGES_MAX {
-            room(job, Lane::Bulk).await?;
+            room(job, Lane::Bulk, BACKLOG_MAX).await?;
             let from = self.link.clone().map_or(DeltaFrom::Start, |link| DeltaFrom::Link(Link::new(link)));
             let page = match job.looker.entra.delta(&tracked, &from).await {
                 Ok(page) => page,
                 Err(error) if has_restarted => return Err(error.into()),
                 Err(error) => {
-                    self.link = restart(job, error, &from).await?;
+                    self.restart(job, error, &from).await?;
                     has_restarted = true;
                     continue;
                 }
             };
             page.rows.iter().for_each(|row| named.add(row.id));
             let now = job.deps.clock.now();
-            enqueue(job, page.rows.iter().map(|row| event(job, row, now)).collect()).await?;
+            let events: Vec<Event> = page.rows.iter().map(|row| event(job, row, now)).collect();
+            enqueue(job, &events).await?;
             let Then::More(link) = page.then else { return self.end(job, named).await };
             self.link = Some(link.as_str().to_owned());
             job.deps.store.set_notes(vec![self.note()?]).await?;
@@ -119,30 +125,41 @@ impl Listing {
         anyhow::bail!("more than {PAGES_MAX} pages of users")
     }
 
+    /// Begins again when Graph does not go on from there.
+    async fn restart(&mut self, job: &Job, error: Error, from: &DeltaFrom) -> anyhow::Result<()> {
+        let mut notes = Vec::new();
+        self.link = match error {
+            Error::ResyncNeeded { restart_at, .. } => restart_at.map(|link| link.as_str().to_owned()),
+            refused
+                if matches!(from, DeltaFrom::Link(_))
+                    && refused.refuses_link()
+                    && may_start_unasked(job, LISTING).await? =>
+            {
+                tracing::warn!("the listing begins anew, as its next page is refused: {refused}");
+                notes.push(unasked_now(LISTING, job.deps.clock.now()));
+                None
+            }
+            error => return Err(error.into()),
+        };
+        notes.push(self.note()?);
+        job.deps.store.set_notes(notes).await?;
+        Ok(())
+    }
+
     async fn end(self, job: &Job, named: &Named) -> anyhow::Result<()> {
         known_but_not_named(job, named).await?;
         if job.shutdown.is_cancelled() {
             return Ok(());
         }
+        let store = job.deps.store.as_ref();
         let whole_at = (WHOLE_AT.to_owned(), Some(self.started_at.to_string()));
-        job.deps.store.set_notes(vec![whole_at, (LISTING.to_owned(), None)]).await?;
-        Ok(())
-    }
-}
-
-/// Where to begin again when Graph does not go on from there.
-async fn restart(job: &Job, error: Error, from: &DeltaFrom) -> anyhow::Result<Option<String>> {
-    match error {
-        Error::ResyncNeeded { restart_at, .. } => Ok(restart_at.map(|link| link.as_str().to_owned())),
-        refused
-            if matches!(from, DeltaFrom::Link(_))
-                && refused.refuses_link()
-                && may_start_unasked(job).await? =>
-        {
-            tracing::warn!("the listing begins anew, as its next page is refused: {refused}");
-            Ok(None)
+        let mut notes = vec![whole_at, (LISTING.to_owned(), None)];
+        // A link that was lost since owes another listing.
+        if self.answers.is_some() && store.note(LOST_AT).await? == self.answers {
+            notes.push((LOST_AT.to_owned(), None));
         }
-        error => Err(error.into()),
+        store.set_notes(notes).await?;
+        Ok(())
     }
 }
 
@@ -165,8 +182,9 @@ async fn known_but_not_named(job: &Job, named: &Named) -> anyhow::Result<()> {
         let now = job.deps.clock.now();
         let unnamed = page.iter().filter(|subject| !named.has(subject.object));
         let look = |subject: &Subject| about(*subject, EventKind::Swept { depth: SweepDepth::Whole }, now);
-        enqueue(job, unnamed.map(look).collect()).await?;
-        room(job, Lane::Bulk).await?;
+        let events: Vec<Event> = unnamed.map(look).collect();
+        enqueue(job, &events).await?;
+        room(job, Lane::Bulk, BACKLOG_MAX).await?;
     }
     Ok(())
 }
