@@ -124,8 +124,14 @@ async fn until_settled(stage: &Stage, groups: &[GroupId], people: &[PersonId]) {
         if open.is_empty() {
             return;
         }
-        let late = tokio::time::Instant::now() > deadline;
-        assert!(!late, "{} of {} are not settled: {open:?}", open.len(), people.len());
+        if tokio::time::Instant::now() > deadline {
+            let first = stage.remembered(open[0]).await;
+            panic!(
+                "{} of {} are not settled: {open:?}; of the first is known: {first:#?}",
+                open.len(),
+                people.len()
+            );
+        }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
