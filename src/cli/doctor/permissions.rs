@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Line;
 use crate::auth0;
+use crate::case::also::Extra;
 use crate::cli::vendors::{Vendors, work};
 use crate::config::Config;
+use crate::policy::also::EntraSessions;
 use crate::policy::sync::{Delete, Method, Switch};
 use crate::policy::{Mode, Policy};
 
@@ -16,11 +18,12 @@ use crate::policy::{Mode, Policy};
 type Needs = BTreeMap<&'static str, &'static str>;
 
 /// What includes the first: whoever has one of the others lacks nothing (Microsoft Graph, permissions reference).
-const WIDER: [(&str, &[&str]); 4] = [
+const WIDER: [(&str, &[&str]); 5] = [
     ("User.Read.All", &["User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]),
     ("GroupMember.Read.All", &["Group.Read.All", "GroupMember.ReadWrite.All"]),
     ("Group.Read.All", &["Group.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]),
     ("IdentityRiskyUser.Read.All", &["IdentityRiskyUser.ReadWrite.All"]),
+    ("User.RevokeSessions.All", &["User.ReadWrite.All", "Directory.ReadWrite.All"]),
 ];
 /// Nothing needs them; `doctor` uses them where they are there.
 const WELCOME: [&str; 1] = ["Application.Read.All"];
@@ -28,7 +31,10 @@ const WELCOME: [&str; 1] = ["Application.Read.All"];
 pub(super) async fn lines(vendors: &Vendors) -> Vec<Line> {
     let (graph, auth0) = futures_util::join!(vendors.entra.granted(), vendors.auth0.granted());
     let mut lines = match graph {
-        Ok(Some(granted)) => of_graph(&granted, &graph_needs(&vendors.config)),
+        Ok(Some(granted)) => {
+            let config = &vendors.config;
+            of_graph(&granted, &graph_reads(config), &graph_writes(&config.policy), work(config).worker.mode)
+        }
         Ok(None) => vec![Line::good("Graph: the token does not say what it allows; only the calls can tell")],
         Err(error) => vec![Line::bad("Graph: no token is given", error.to_string())],
     };
@@ -40,7 +46,8 @@ pub(super) async fn lines(vendors: &Vendors) -> Vec<Line> {
     lines
 }
 
-fn graph_needs(config: &Config) -> Needs {
+/// What is read whatever the mode.
+fn graph_reads(config: &Config) -> Needs {
     let mut needs = Needs::from([
         ("User.Read.All", "people cannot be read"),
         ("IdentityRiskyUser.Read.All", "the risk of people cannot be read"),
@@ -53,21 +60,45 @@ fn graph_needs(config: &Config) -> Needs {
     needs
 }
 
-fn of_graph(granted: &BTreeSet<String>, needs: &Needs) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for (need, without) in needs.iter().filter(|(need, _)| !is_covered(need, granted)) {
-        let fix = format!(
-            "add it to the app registration (API permissions, application permissions) and consent: without it {without}"
-        );
-        lines.push(Line::bad(format!("Graph: the token lacks {need}"), fix));
+/// What is written in enforce mode.
+fn graph_writes(policy: &Policy) -> Needs {
+    match policy.contain.also.entra_sessions {
+        EntraSessions::End => Needs::from([("User.RevokeSessions.All", "sessions in Entra cannot be ended")]),
+        EntraSessions::Stay => Needs::new(),
     }
+}
+
+fn of_graph(granted: &BTreeSet<String>, reads: &Needs, writes: &Needs, mode: Mode) -> Vec<Line> {
+    let lacked = |needs: &Needs| -> Needs {
+        needs.iter().filter(|(need, _)| !is_covered(need, granted)).map(|(need, why)| (*need, *why)).collect()
+    };
+    let all: Needs = reads.iter().chain(writes).map(|(need, why)| (*need, *why)).collect();
+    let (now, later) = match mode {
+        Mode::Enforce => (&all, Needs::new()),
+        Mode::Observe => (reads, lacked(writes)),
+    };
+    let mut lines: Vec<Line> = lacked(now).iter().map(|(need, without)| graph_lacks(need, without)).collect();
     if lines.is_empty() {
-        lines.push(Line::good(format!("Graph: the token has the {} permissions needed", needs.len())));
+        lines.push(Line::good(format!("Graph: the token has the {} permissions needed", now.len())));
     }
-    let adds =
-        |has: &&str| !needs.contains_key(has) && !WELCOME.contains(has) && !is_part_of_a_need(has, needs);
+    lines.extend(needed_later("Graph", later.keys().copied()));
+    let adds = |has: &&str| !all.contains_key(has) && !WELCOME.contains(has) && !is_part_of_a_need(has, &all);
     lines.extend(excess("Graph", "app registration", granted.iter().map(String::as_str).filter(adds)));
     lines
+}
+
+fn graph_lacks(need: &str, without: &str) -> Line {
+    let fix = format!(
+        "add it to the app registration (API permissions, application permissions) and consent: without it {without}"
+    );
+    Line::bad(format!("Graph: the token lacks {need}"), fix)
+}
+
+/// Observe mode only reads.
+fn needed_later<'a>(vendor: &str, later: impl Iterator<Item = &'a str>) -> Option<Line> {
+    let later: Vec<&str> = later.collect();
+    let what = format!("{vendor}: LOCKSTEP_MODE=enforce will also need {}", later.join(", "));
+    (!later.is_empty()).then(|| Line::advice(what, "grant them before Lockstep is to act"))
 }
 
 fn is_covered(need: &str, granted: &BTreeSet<String>) -> bool {
@@ -98,10 +129,8 @@ fn of_auth0(granted: &BTreeSet<String>, config: &Config) -> Vec<Line> {
     if lines.is_empty() {
         lines.push(Line::good("Auth0: the token has the scopes that policy and mode need"));
     }
-    if mode == Mode::Observe && !later.is_empty() {
-        let words: Vec<&str> = later.iter().map(|(need, _)| *need).collect();
-        let what = format!("Auth0: LOCKSTEP_MODE=enforce will also need {}", words.join(", "));
-        lines.push(Line::advice(what, "grant them before Lockstep is to act"));
+    if mode == Mode::Observe {
+        lines.extend(needed_later("Auth0", later.iter().map(|(need, _)| *need)));
     }
     let adds = |has: &&str| !reads.contains_key(has) && !writes.contains_key(has);
     lines.extend(excess("Auth0", "application", granted.iter().map(String::as_str).filter(adds)));
@@ -136,6 +165,10 @@ fn reads(policy: &Policy, settings: &auth0::Settings) -> Needs {
     if settings.connection.is_some() {
         needs.insert("read:connections", "the enterprise connection cannot be read");
     }
+    if policy.contain.also.extras.contains(&Extra::TokenVault) {
+        let without = "nobody can prove that token sets are gone from the Token Vault";
+        needs.insert("read:federated_connections_tokens", without);
+    }
     if has_roles(policy) {
         needs.insert("read:roles", "roles cannot be read");
     }
@@ -160,6 +193,10 @@ fn writes(policy: &Policy) -> Needs {
         ("delete:grants", "grants cannot be taken"),
         ("delete:device_credentials", "device credentials cannot be taken"),
     ]);
+    if policy.contain.also.extras.contains(&Extra::TokenVault) {
+        let without = "token sets cannot be taken from the Token Vault";
+        needs.insert("delete:federated_connections_tokens", without);
+    }
     if !policy.roles.is_empty() {
         needs.insert("create:role_members", "roles cannot be given");
         needs.insert("delete:role_members", "roles cannot be taken");
@@ -200,19 +237,47 @@ mod tests {
         lines.iter().map(|line| line.what.as_str()).collect()
     }
 
+    fn reading(granted: &BTreeSet<String>, needs: &Needs) -> Vec<Line> {
+        of_graph(granted, needs, &Needs::new(), Mode::Enforce)
+    }
+
     #[test]
     fn what_includes_a_permission_covers_it_and_what_a_need_includes_is_no_excess() {
         let needs = Needs::from([("User.Read.All", ""), ("GroupMember.Read.All", "")]);
         let whole = ["Graph: the token has the 2 permissions needed"];
-        assert_eq!(whats(&of_graph(&set(&["User.Read.All", "GroupMember.Read.All"]), &needs)), whole);
-        let wide = of_graph(&set(&["Directory.Read.All", "Application.Read.All"]), &needs);
+        assert_eq!(whats(&reading(&set(&["User.Read.All", "GroupMember.Read.All"]), &needs)), whole);
+        let wide = reading(&set(&["Directory.Read.All", "Application.Read.All"]), &needs);
         let told = "Graph: the token allows more than this policy needs: Directory.Read.All";
         assert_eq!(whats(&wide), [whole[0], told]);
         assert!(wide.iter().all(|line| line.ok), "more is no failure");
         let needs = Needs::from([("Group.Read.All", "")]);
-        let both = of_graph(&set(&["Group.Read.All", "GroupMember.Read.All"]), &needs);
+        let both = reading(&set(&["Group.Read.All", "GroupMember.Read.All"]), &needs);
         assert_eq!(both.len(), 1, "{both:?}");
-        let narrow = of_graph(&set(&["GroupMember.Read.All"]), &needs);
+        let narrow = reading(&set(&["GroupMember.Read.All"]), &needs);
         assert_eq!(narrow[0].what, "Graph: the token lacks Group.Read.All");
+    }
+
+    #[test]
+    fn ending_sessions_in_entra_is_needed_to_enforce_where_the_policy_asks_for_it() {
+        let mut policy = Policy::default();
+        let reads = Needs::from([("User.Read.All", "")]);
+        let told = |granted: &[&str], policy: &Policy, mode| {
+            let lines = of_graph(&set(granted), &reads, &graph_writes(policy), mode);
+            lines.iter().map(|line| (line.ok, line.what.clone())).collect::<Vec<_>>()
+        };
+        let whole = |count: u32| (true, format!("Graph: the token has the {count} permissions needed"));
+        let more = |has: &str| (true, format!("Graph: the token allows more than this policy needs: {has}"));
+        let (read, revoke) = ("User.Read.All", "User.RevokeSessions.All");
+        assert_eq!(told(&[read, revoke], &policy, Mode::Enforce), [whole(1), more(revoke)]);
+        policy.contain.also.entra_sessions = EntraSessions::End;
+        assert_eq!(told(&[read, revoke], &policy, Mode::Enforce), [whole(2)]);
+        assert_eq!(told(&[read, revoke], &policy, Mode::Observe), [whole(1)]);
+        for wider in ["User.ReadWrite.All", "Directory.ReadWrite.All"] {
+            assert_eq!(told(&[wider], &policy, Mode::Enforce), [whole(2), more(wider)]);
+        }
+        let lacks = (false, format!("Graph: the token lacks {revoke}"));
+        assert_eq!(told(&[read], &policy, Mode::Enforce), [lacks]);
+        let later = (true, format!("Graph: LOCKSTEP_MODE=enforce will also need {revoke}"));
+        assert_eq!(told(&[read], &policy, Mode::Observe), [whole(1), later]);
     }
 }

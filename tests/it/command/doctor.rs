@@ -231,6 +231,43 @@ async fn what_the_tokens_lack_and_have_too_much_depends_on_policy_and_mode() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_containment_also_ends_needs_permissions_of_its_own() {
+    let (revoke, read, delete) = (
+        "User.RevokeSessions.All",
+        "read:federated_connections_tokens",
+        "delete:federated_connections_tokens",
+    );
+    let policy = "[contain]\nalso = [\"token-vault\", \"entra-sessions\"]\n";
+    let mut clinic = Clinic::open(exact()).await;
+    clinic.in_order();
+    clinic.place.write("lockstep.toml", policy);
+    let ran = clinic.ask();
+    fix_of(&ran, &format!("Auth0: the token lacks {read}"));
+    advice_of(&ran, &format!("Auth0: LOCKSTEP_MODE=enforce will also need {delete}"));
+    advice_of(&ran, &format!("Graph: LOCKSTEP_MODE=enforce will also need {revoke}"));
+    clinic.place.set("LOCKSTEP_MODE", "enforce");
+    let ran = clinic.ask();
+    for what in [format!("Auth0: the token lacks {delete}"), format!("Graph: the token lacks {revoke}")] {
+        fix_of(&ran, &what);
+    }
+
+    let mut setup = exact();
+    setup.graph_permissions.push(revoke.to_owned());
+    setup.auth0_scopes.extend([read, delete].map(str::to_owned));
+    let mut clinic = Clinic::open(setup).await;
+    clinic.in_order();
+    clinic.place.set("LOCKSTEP_MODE", "enforce");
+    let ran = clinic.ask();
+    assert!(advice_of(&ran, "Graph: the token allows more").0.ends_with(revoke), "nobody asks for it");
+    let (line, _) = advice_of(&ran, "Auth0: the token allows more");
+    assert!(line.contains(read) && line.contains(delete), "{line}");
+    clinic.place.write("lockstep.toml", policy);
+    let ran = clinic.ask();
+    let told = |what: &str| ran.out.lines().any(|line| line.contains(what));
+    assert!([revoke, read, delete].iter().all(|what| !told(what)), "{}", ran.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_secret_that_ends_soon_is_told_to_whoever_may_know() {
     let days = |days: u64| SystemClock.now() + std::time::Duration::from_secs(days * 86_400 + 3600);
     let mut setup = exact();
