@@ -1,13 +1,13 @@
 //! Which connections members of the policy's organizations may sign in with: read once for all who ask, and kept for a
-//! while. Whether that can be read decides nothing but what a person is told, so a missing permission is said once and is
-//! nobody's error.
+//! while. Whether that can be read decides nothing but what a person is told: what goes wrong is said once and is nobody's
+//! error, and who asks waits for it only briefly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use crate::auth0::call::Caller;
 use crate::auth0::kept::Kept;
@@ -18,80 +18,106 @@ use crate::snapshot::sync::{Entrance, OrganizationId};
 /// How old an answer may be. It changes rarely, costs a request for each organization, and the smaller plans allow 150
 /// such requests a minute in all (Auth0, Rate Limit Policy).
 const AGE: Duration = Duration::from_secs(300);
+/// How long who asks waits; the reading goes on, for whoever asks next.
+const WAIT: Duration = Duration::from_secs(2);
 /// Organizations that are asked about at a time.
 const AT_A_TIME: usize = 4;
 
 /// What members of each organization may sign in with.
 type Found = BTreeMap<OrganizationId, BTreeSet<Entrance>>;
 
-/// Which organizations, and what was read of them.
-type Asked = (BTreeSet<OrganizationId>, Arc<Kept<Found>>);
+/// What one policy asks about.
+#[derive(Debug)]
+struct Asked {
+    organizations: BTreeSet<OrganizationId>,
+    kept: Arc<Kept<Found>>,
+    /// What each told last. It stands in for what cannot be read now, or findings would come and go with Auth0's troubles.
+    last: Mutex<Found>,
+}
 
 /// What was read last, shared by all.
 #[derive(Debug, Default)]
 pub(super) struct Entrances {
     /// Of the organizations of one policy: another one's replace them.
-    kept: Mutex<Option<Asked>>,
-    /// That it cannot be read has been said.
+    asked: Mutex<Option<Arc<Asked>>>,
+    /// That something could not be read has been said.
     is_said: Arc<AtomicBool>,
 }
 
 impl Entrances {
-    /// Of each organization; one that is absent could not be read.
-    pub(super) async fn of(
-        &self,
-        caller: &Caller,
-        organizations: BTreeSet<OrganizationId>,
-    ) -> Result<Found, Error> {
+    /// Of each organization; one that is absent could not be read, or not yet.
+    pub(super) async fn of(&self, caller: &Caller, organizations: BTreeSet<OrganizationId>) -> Found {
         if organizations.is_empty() {
-            return Ok(Found::new());
+            return Found::new();
         }
-        let (kept, asking, is_said) = (self.kept(&organizations), caller.clone(), Arc::clone(&self.is_said));
-        let read = async move { read(&asking, &organizations, &is_said).await };
-        kept.get(AGE, &caller.shared.deps.clock, read).await
+        let (asked, caller, is_said) = (self.asked(organizations), caller.clone(), Arc::clone(&self.is_said));
+        let clock = Arc::clone(&caller.shared.deps.clock);
+        let reading = Arc::clone(&asked);
+        let read = async move { Ok(read(&caller, &reading, &is_said).await) };
+        match tokio::time::timeout(WAIT, asked.kept.get(AGE, &clock, read)).await {
+            Ok(Ok(found)) => found,
+            _ => asked.last().clone(),
+        }
     }
 
     pub(super) fn forget(&self) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn kept(&self, organizations: &BTreeSet<OrganizationId>) -> Arc<Kept<Found>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some((known, found)) if known == organizations => Arc::clone(found),
-            _ => Arc::clone(&kept.insert((organizations.clone(), Kept::new())).1),
+    fn asked(&self, organizations: BTreeSet<OrganizationId>) -> Arc<Asked> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*asked {
+            Some(known) if known.organizations == organizations => Arc::clone(known),
+            _ => {
+                let new = Asked { organizations, kept: Kept::new(), last: Mutex::default() };
+                Arc::clone(asked.insert(Arc::new(new)))
+            }
         }
     }
 }
 
-async fn read(
-    caller: &Caller,
-    organizations: &BTreeSet<OrganizationId>,
-    is_said: &AtomicBool,
-) -> Result<Found, Error> {
-    let each = |organization: OrganizationId| async move {
-        match memberships::enabled_connections(caller, &organization).await {
-            Ok(entrances) => Ok(Some((organization, entrances))),
-            // Deleted in between.
-            Err(Error::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
+impl Asked {
+    fn last(&self) -> std::sync::MutexGuard<'_, Found> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, organization: OrganizationId, told: Option<BTreeSet<Entrance>>) {
+        match told {
+            Some(entrances) => self.last().insert(organization, entrances),
+            None => self.last().remove(&organization),
+        };
+    }
+}
+
+async fn read(caller: &Caller, asked: &Asked, is_said: &AtomicBool) -> Found {
+    let failed = Mutex::new(None::<Error>);
+    let each = |organization: OrganizationId| {
+        let failed = &failed;
+        async move {
+            if failed.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is_of_all) {
+                return;
+            }
+            match memberships::enabled_connections(caller, &organization).await {
+                Ok(entrances) => asked.learn(organization, Some(entrances)),
+                // Deleted in between.
+                Err(Error::Refused { status: 404, .. }) => asked.learn(organization, None),
+                Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+            }
         }
     };
-    let told =
-        stream::iter(organizations.clone()).map(each).buffered(AT_A_TIME).try_collect::<Vec<_>>().await;
-    match told {
-        Ok(told) => {
-            is_said.store(false, Ordering::Relaxed);
-            Ok(told.into_iter().flatten().collect())
-        }
-        Err(error) if matches!(error.what_now(), WhatNow::AskHuman | WhatNow::GiveUp) => {
-            if !is_said.swap(true, Ordering::Relaxed) {
-                tracing::warn!(
-                    "whether members can sign in to their organizations is not looked at: {error}"
-                );
-            }
-            Ok(Found::new())
-        }
-        Err(error) => Err(error),
+    stream::iter(asked.organizations.clone()).map(each).buffer_unordered(AT_A_TIME).collect::<()>().await;
+    say(failed.into_inner().unwrap_or_else(PoisonError::into_inner), is_said);
+    asked.last().clone()
+}
+
+/// The next organization would be told the same: it is not asked about.
+fn is_of_all(error: &Error) -> bool {
+    error.what_now() != WhatNow::GiveUp
+}
+
+fn say(failed: Option<Error>, is_said: &AtomicBool) {
+    let Some(error) = failed else { return is_said.store(false, Ordering::Relaxed) };
+    if !is_said.swap(true, Ordering::Relaxed) {
+        tracing::warn!("whether members can sign in to their organizations is not looked at: {error}");
     }
 }

@@ -153,6 +153,39 @@ async fn what_the_policy_names_is_found_by_name_and_by_id_and_what_is_missing_is
 }
 
 #[tokio::test]
+async fn that_it_is_not_told_how_members_sign_in_costs_nothing_else() {
+    for status in [429, 503] {
+        let trouble = Arc::new(AtomicBool::new(true));
+        let is_troubled = Arc::clone(&trouble);
+        let s = script(move |said: &Said| {
+            let of = |organization: &str| said.path.contains(&format!("/{organization}/enabled_connections"));
+            match is_troubled.load(Ordering::Relaxed) {
+                true if of("org_0000000000000002") => told(status, json!({"statusCode": status})),
+                _ if of("org_0000000000000002") => told(200, json!({"total": 0, "enabled_connections": []})),
+                _ => tenant(said),
+            }
+        })
+        .await;
+        let names =
+            Names { organizations: strings(&["acme", "org_0000000000000002"]), roles: strings(&["role 7"]) };
+        let [acme, other] = ["org_0000000000000001", "org_0000000000000002"];
+        let of = |found: &lockstep::snapshot::sync::Tenant| -> Vec<String> {
+            assert_eq!((found.roles.len(), found.organizations.len()), (1, 2), "{status}");
+            found.entrances.keys().map(|organization| organization.0.clone()).collect()
+        };
+        let first = s.reader().tenant(&names).await.unwrap();
+        assert_eq!(of(&first), [acme], "{status}: the one that was read is told");
+        trouble.store(false, Ordering::Relaxed);
+        s.clock.advance(Duration::from_secs(301));
+        assert_eq!(of(&s.reader().tenant(&names).await.unwrap()), [acme, other], "{status}");
+        trouble.store(true, Ordering::Relaxed);
+        s.clock.advance(Duration::from_secs(301));
+        let last = s.reader().tenant(&names).await.unwrap();
+        assert_eq!(of(&last), [acme, other], "{status}: what it told last stands in");
+    }
+}
+
+#[tokio::test]
 async fn an_organization_is_missing_only_when_auth0_says_so() {
     let s = script(|said: &Said| match said.path.contains("/organizations/") {
         true => told(404, json!("no such page")),
