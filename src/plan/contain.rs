@@ -290,7 +290,8 @@ fn continue_accounts(
             *progress = wanted.clone();
         }
     }
-    let (id_of_case, reason, acts) = (case.id, case.reason.sentence(), case.state.is_open());
+    let (id_of_case, reason, state) = (case.id, case.reason.sentence(), case.state);
+    let acts = state.is_open();
     let (extras, newest) = (&policy.contain.also.extras, also::newest_word(case));
     let blocks = case.response == Response::Contain;
     for (id, progress) in &mut case.accounts {
@@ -303,7 +304,7 @@ fn continue_accounts(
         let end = next_end(id, account, progress, snapshot.means, now);
         let also = match (blocks, acts) {
             (false, _) => Vec::new(),
-            (true, true) => also::next_extras(id, &account.access, progress, extras, newest, now),
+            (true, true) => also::next_extras(id, &account.access, progress, extras, newest, state, now),
             (true, false) => also::all_extras(id, progress, extras),
         };
         let needs = block.is_some() || end.is_some() || !also.is_empty();

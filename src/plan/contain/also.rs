@@ -30,6 +30,7 @@ pub(super) fn next_extras(
     progress: &mut AccountProgress,
     wanted: &BTreeSet<Extra>,
     newest: Option<Timestamp>,
+    state: CaseState,
     now: Timestamp,
 ) -> Vec<Action> {
     let Some(ended_by) = progress.ended_by.filter(|_| is_locked(progress.block)) else { return Vec::new() };
@@ -38,7 +39,7 @@ pub(super) fn next_extras(
     for extra in missing {
         let also = progress.also.entry(extra).or_insert_with(AlsoProgress::wanted);
         read_back(also, access.extra(extra));
-        progress.open.extend(still_open(also, extra, access.extra(extra)));
+        progress.open.extend(still_open(also, extra, access.extra(extra), state));
         if is_due(also, access.extra(extra), newest, now) {
             *also = AlsoProgress { state: AlsoState::Wanted, as_of: newest };
             actions.push(Action::EndExtra { account: id.clone(), extra });
@@ -133,11 +134,13 @@ fn is_due(also: &AlsoProgress, left: Count, newest: Option<Timestamp>, now: Time
     }
 }
 
-fn still_open(also: &AlsoProgress, extra: Extra, left: Count) -> Option<String> {
+/// What was read back once stays proven while it cannot be read again: nothing was found that speaks against it.
+fn still_open(also: &AlsoProgress, extra: Extra, left: Count, state: CaseState) -> Option<String> {
     let what = extra.word();
     match (&also.state, left) {
         (AlsoState::Wanted, _) => Some(format!("{what} not ended yet")),
         (AlsoState::Failed { why, .. }, _) => Some(format!("{what} not ended yet: {why}")),
+        (AlsoState::Ended { .. }, Count::Unread) if state == CaseState::Verified => None,
         (AlsoState::Ended { .. }, Count::Unread) => Some(format!("{what} not read back yet")),
         (AlsoState::Ended { .. }, Count::Is(left @ 1..)) => Some(format!("{left} {what}")),
         (AlsoState::Ended { .. }, Count::Is(0) | Count::NotInPlan)

@@ -97,6 +97,24 @@ fn what_was_not_read_back_is_not_proven() {
 }
 
 #[test]
+fn what_was_proven_stays_so_when_it_cannot_be_read_once_more() {
+    let unread = Access { grants: Count::Unread, ..nothing_left() };
+    let proven = ended([Extra::Grants]).applied().verified();
+    let scene = after(&proven, 600_000).alert(RiskLevel::High).left("waad|1", unread);
+    let case = scene.plan().case.expect("a case");
+    assert_eq!(
+        (case.state, case.verified_at),
+        (CaseState::Verified, proven.plan().case.unwrap().verified_at)
+    );
+    assert!(case.open.is_empty() && scene.plan().actions.is_empty(), "{:?}", case.open);
+    let found = Access { grants: Count::Is(1), ..nothing_left() };
+    let found = scene.saved().left("waad|1", found);
+    assert_eq!(state(&found), CaseState::Accepted, "something speaks against it");
+    let unread = Access { grants: Count::Unread, ..nothing_left() };
+    assert_eq!(state(&found.saved().left("waad|1", unread)), CaseState::Accepted, "and is not unsaid");
+}
+
+#[test]
 fn what_may_not_be_listed_is_told_and_does_not_hold_up_the_lockout() {
     let unlisted = Access { grants: Count::NotInPlan, ..nothing_left() };
     let scene = ended([Extra::Grants]).applied().left("waad|1", unlisted);
