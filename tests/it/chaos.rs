@@ -15,7 +15,7 @@ use tokio::process::Child;
 use crate::harness::Stage;
 
 /// A debug build on a busy machine takes a fraction of this; reached only when something never ends.
-const SETTLE_WITHIN: Duration = Duration::from_secs(240);
+const SETTLE_WITHIN: Duration = Duration::from_secs(480);
 
 /// What the program says goes to a file beside its data.
 fn start(stage: &Stage) -> Child {

@@ -138,7 +138,7 @@ async fn until_settled(stage: &Stage, cast: &Cast, joiners: &[PersonId]) {
         let mut open = Vec::new();
         for person in &cast.at_risk {
             let cases = stage.cases_of(*person).await;
-            if !cases.first().is_some_and(|case| case.state == CaseState::Verified) {
+            if cases.first().is_none_or(|case| case.state != CaseState::Verified) {
                 open.push(format!("{person} at risk"));
             }
         }
