@@ -392,10 +392,10 @@ impl<'a> Rounds<'a> {
 /// What the policy also wants ended is worth trying again and holds up nobody: the lane does not pause for it.
 fn ended(outcome: &Outcome, at: Timestamp) -> AlsoState {
     match outcome {
-        // Of a lost reply the read-back tells.
-        Outcome::Accepted | Outcome::Unknown(_) => AlsoState::Ended { at },
+        Outcome::Accepted => AlsoState::Ended { at },
         Outcome::Refused(why) => AlsoState::Refused { at, why: why.clone() },
-        Outcome::Failed { why, .. } => AlsoState::Failed { at, why: why.clone() },
+        // Twice is as good as once, and what may not be listed is told by no read-back: a lost reply is a failure.
+        Outcome::Failed { why, .. } | Outcome::Unknown(why) => AlsoState::Failed { at, why: why.clone() },
         Outcome::AccountGone | Outcome::NotInPlan => AlsoState::Failed { at, why: outcome.word().to_owned() },
     }
 }
@@ -451,4 +451,17 @@ fn strongest(mut asks: Vec<Event>) -> Vec<Event> {
     asks.sort_by_key(|ask| (rank(ask), std::cmp::Reverse(ask.received_at)));
     asks.truncate(ASKS_MAX);
     asks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_reply_is_no_end() {
+        let at: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
+        let why = "auth0 grants.delete: no reply".to_owned();
+        assert_eq!(ended(&Outcome::Unknown(why.clone()), at), AlsoState::Failed { at, why });
+        assert_eq!(ended(&Outcome::Accepted, at), AlsoState::Ended { at });
+    }
 }

@@ -171,6 +171,20 @@ crate::stories! {
         stage.end().await;
     }
 
+    what_may_not_be_listed_is_ended_again_when_nobody_knows_whether_it_arrived(stage, Setup::unlimited()) {
+        stage.policy(ALL);
+        stage.twin.world().revoke_auth0_scope("read:grants");
+        stage.start().await;
+        let grants = Match::vendor(Vendor::Auth0).method("DELETE").route("/grants");
+        stage.twin.faults().inject(grants, Fault::Status(500), Times::N(1));
+        let (anna, account) = stage.connected("Anna Berg");
+        stage.alert(anna, "high").await;
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.holds_nothing_beside(&account));
+        assert_eq!(stage.requests(Vendor::Auth0, GRANTS).len(), 2);
+        stage.end().await;
+    }
+
     under_the_brake_nothing_is_ended_for_good(stage, Setup::unlimited()) {
         stage.policy(&format!("{ALL}[contain.brake]\ncontainments = 1\n"));
         stage.start().await;
