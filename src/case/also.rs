@@ -43,6 +43,9 @@ pub struct AlsoProgress {
     /// The newest reason that it was asked for; `None` when none of the reasons had a newness of its own.
     #[serde(default)]
     pub as_of: Option<Timestamp>,
+    /// When it was first tried for that reason.
+    #[serde(default)]
+    pub tried_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +66,13 @@ pub enum AlsoState {
 impl AlsoProgress {
     /// Nothing tried yet.
     pub fn wanted() -> AlsoProgress {
-        AlsoProgress { state: AlsoState::Wanted, as_of: None }
+        AlsoProgress { state: AlsoState::Wanted, as_of: None, tried_since: None }
+    }
+
+    /// Tried now, for the reasons of which the newest is `newest`.
+    pub fn tried(&self, newest: Option<Timestamp>, now: Timestamp) -> AlsoProgress {
+        let since = self.tried_since.filter(|_| newest <= self.as_of).unwrap_or(now);
+        AlsoProgress { state: AlsoState::Wanted, as_of: newest, tried_since: Some(since) }
     }
 
     /// Accepted and still to be read back.

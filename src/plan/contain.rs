@@ -249,10 +249,9 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
     actions.extend(also::next_entra_sessions(snapshot, policy, &mut case, now));
     let tried_since = case.renewed_at.max(case.accepted_at).unwrap_or(now);
     let next = match case.state {
-        CaseState::Verified if unseen.is_none() && also::is_entra_open(&case) => {
-            Next::Again(END_ACCESS_AGAIN)
+        CaseState::Verified if unseen.is_none() => {
+            also::entra_again(&case, now).map_or(Next::Settled, Next::Again)
         }
-        CaseState::Verified if unseen.is_none() => Next::Settled,
         _ if matches!(snapshot.accounts_seen, AccountsSeen::Unread(_)) => Next::Again(UNREAD_AGAIN),
         _ => Next::Again(read_back_after(clock::elapsed(tried_since, now))),
     };

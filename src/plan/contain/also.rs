@@ -41,7 +41,7 @@ pub(super) fn next_extras(
         read_back(also, access.extra(extra));
         progress.open.extend(still_open(also, extra, access.extra(extra), state));
         if is_due(also, access.extra(extra), newest, now) {
-            *also = AlsoProgress { state: AlsoState::Wanted, as_of: newest };
+            *also = also.tried(newest, now);
             actions.push(Action::EndExtra { account: id.clone(), extra });
         }
     }
@@ -61,6 +61,10 @@ pub(super) fn all_extras(
 /// How long the end of Entra's sessions waits for the proof that Auth0 is closed. Graph being slow holds up no read-back of a
 /// usual length, and an Auth0 that deletes late not the end of these sessions.
 const ENTRA_WAITS_MOST: Duration = Duration::from_secs(5);
+
+/// An end of Entra's sessions that goes on failing is tried again this rarely in the end, and looked after no sooner than that.
+const ENTRA_AGAIN_MOST: Duration = Duration::from_secs(600);
+const ENTRA_AGAIN_LEAST: Duration = Duration::from_secs(1);
 
 /// Ends the person's sign-in sessions in Entra once per case, when Auth0 is closed: before, one of them could open it again.
 /// Whether it is done says nothing about Auth0, so it is neither waited for nor a part of the proof.
@@ -85,10 +89,11 @@ pub(super) fn next_entra_sessions(
     };
     let is_due = match &also.state {
         AlsoState::Ended { .. } | AlsoState::Unproven { .. } => newest > also.as_of,
+        AlsoState::Failed { at, .. } => clock::elapsed(*at, now) >= entra_waits(also, *at, newest),
         _ => is_due(also, Count::Unread, newest, now),
     };
     (is_time && is_due).then(|| {
-        *also = AlsoProgress { state: AlsoState::Wanted, as_of: newest };
+        *also = also.tried(newest, now);
         Action::EndEntraSessions { person: snapshot.subject.object }
     })
 }
@@ -103,9 +108,20 @@ pub(super) fn wants_entra_sessions(snapshot: &Snapshot, policy: &Policy, case: &
         && !accounts.any(|account| is_protected(snapshot, policy, account))
 }
 
-/// Whether it is still to be tried.
-pub(super) fn is_entra_open(case: &Case) -> bool {
-    case.entra_sessions.as_ref().is_some_and(is_open)
+/// As long as it has failed already, so that the waits double. A newer reason does not wait for what an older one has failed at.
+fn entra_waits(also: &AlsoProgress, failed_at: Timestamp, newest: Option<Timestamp>) -> Duration {
+    match also.tried_since.filter(|_| newest <= also.as_of) {
+        Some(since) => clock::elapsed(since, failed_at).clamp(END_ACCESS_AGAIN, ENTRA_AGAIN_MOST),
+        None => END_ACCESS_AGAIN,
+    }
+}
+
+/// How soon to look again because of Entra's sessions; `None` when nothing is to be tried.
+pub(super) fn entra_again(case: &Case, now: Timestamp) -> Option<Duration> {
+    let also = case.entra_sessions.as_ref().filter(|also| is_open(also))?;
+    let AlsoState::Failed { at, .. } = &also.state else { return Some(END_ACCESS_AGAIN) };
+    let left = entra_waits(also, *at, newest_word(case)).saturating_sub(clock::elapsed(*at, now));
+    Some(left.max(ENTRA_AGAIN_LEAST))
 }
 
 fn is_open(also: &AlsoProgress) -> bool {

@@ -8,6 +8,7 @@ use super::scene::{Scene, counts, id, nothing_left, person};
 use crate::case::also::{AlsoState, Extra};
 use crate::case::{CaseState, Means, Response};
 use crate::event::{RiskLevel, Source};
+use crate::plan::Next;
 use crate::snapshot::{Access, Count};
 
 const ALL: [Extra; 3] = [Extra::Grants, Extra::DeviceCredentials, Extra::TokenVault];
@@ -266,9 +267,31 @@ fn entra_sessions_end_when_auth0_is_proven_and_are_no_part_of_that() {
     verified, contain: risk high, at risk: leakedCredentials
       waad|1 blocked by us, ended by revoke-access
       Entra sessions failed (graph user.revoke_sessions: not reached)
-    next: again in 15s
+    next: again in 1s
     ");
     assert_eq!(after(&failed, 15_000).plan().actions.len(), 1);
+}
+
+#[test]
+fn an_end_of_entra_sessions_that_goes_on_failing_is_tried_ever_more_rarely() {
+    let failed = |scene: &Scene| {
+        let why = "graph user.revoke_sessions: not reached".into();
+        scene.applied().entra_answered_with(AlsoState::Failed { at: scene.now, why }).saved().answered()
+    };
+    let mut scene = failed(&closed());
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let Next::Again(wait) = scene.plan().next else { panic!("it is not given up") };
+        assert!(after(&scene, wait.as_millis() as u64 - 1).plan().actions.is_empty());
+        waits.push(wait.as_secs());
+        scene = scene.later(wait);
+        assert_eq!(scene.plan().actions.len(), 1, "after {waits:?}");
+        scene = failed(&scene);
+    }
+    assert_eq!(waits, [15, 15, 30, 60, 120, 240, 480, 600, 600]);
+    let asked = scene.later(Duration::from_secs(20)).operator_contains();
+    assert_eq!(asked.plan().actions.len(), 1, "a person's word does not wait that long");
+    assert_eq!(failed(&asked).plan().next, Next::Again(Duration::from_secs(15)), "and begins anew");
 }
 
 #[test]
