@@ -137,8 +137,9 @@ crate::stories! {
                 (lasted >= Duration::from_secs(seconds)).then_some(())
             }).await;
             let before = std::mem::replace(&mut asked, failed().len());
-            // The lane pauses for 2.5 to 5 seconds then, and at its end each of the five may read twice.
-            assert!(seconds == 20 || asked - before <= 8 * 10, "{before}, then {asked} in {seconds} s");
+            // A lane pauses for 2.5 to 5 seconds then, and at its end each of the five may read twice; the first sweep of
+            // everybody meets it beside the lockouts.
+            assert!(seconds == 20 || asked - before <= 2 * 8 * 10, "{before}, then {asked} in {seconds} s");
         }
         for (person, _) in &people {
             stage.until_open(*person, CaseState::Requested, "503").await;
