@@ -156,10 +156,13 @@ impl Client {
         token: &str,
         body: Option<Value>,
     ) -> reqwest::RequestBuilder {
-        let method = method.parse().expect("a method");
+        let method: reqwest::Method = method.parse().expect("a method");
+        let is_post = method == reqwest::Method::POST;
         let request = self.http.request(method, url).header("authorization", format!("Bearer {token}"));
         match body {
             Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            // As every client must (RFC 9110, section 8.6), and reqwest does not by itself.
+            None if is_post => request.header("content-length", 0),
             None => request,
         }
     }

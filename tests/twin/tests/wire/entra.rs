@@ -148,6 +148,12 @@ async fn ids_are_echoed_and_sessions_revoked() {
     let got = c.graph("POST", &format!("/users/{person}/revokeSignInSessions")).await;
     assert_eq!((got.status, &got.json()["value"]), (200, &json!(true)));
     assert!(c.twin.world().person(person).sessions_valid_from > before);
+    assert_eq!(c.twin.journal().complaints(), []);
+    let url = format!("{}/v1.0/users/{person}/revokeSignInSessions", c.twin.urls().graph_url);
+    let silent = c.http.post(url).header("authorization", format!("Bearer {}", c.graph_token));
+    c.send(silent).await;
+    let complaints = c.twin.journal().complaints();
+    assert_eq!(complaints.len(), 1, "an empty POST that does not say so: {complaints:?}");
     let url = format!("{}/v1.0/organization", c.twin.urls().graph_url);
     let request = c.http.get(url).header("authorization", format!("Bearer {}", c.graph_token));
     let got = c.send(request.header("client-request-id", "e70c5c1b-8b47-68c0-3171-3d22f5e0bd54")).await;
@@ -155,5 +161,5 @@ async fn ids_are_echoed_and_sessions_revoked() {
     assert!(got.header("request-id").is_some());
     let unknown = c.graph("GET", "/servicePrincipals").await;
     assert_eq!(unknown.status, 400);
-    assert_eq!(c.twin.journal().complaints().len(), 1);
+    assert_eq!(c.twin.journal().complaints().len(), 2);
 }
