@@ -198,7 +198,8 @@ fn before(snapshot: &Snapshot, action: &Action) -> Option<String> {
     })
 }
 
-fn entry(case: &Case, at: Timestamp, what: &str, sentence: String) -> Entry {
+/// What Lockstep did about a case.
+pub(super) fn entry(case: &Case, at: Timestamp, what: &str, sentence: String) -> Entry {
     Entry {
         at,
         actor: Actor::Lockstep,

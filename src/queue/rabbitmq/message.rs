@@ -65,7 +65,7 @@ pub(super) enum Origin {
     Dead,
 }
 
-/// A message in our hand: unacknowledged, so that the broker gives it out again when this session ends.
+/// A message in our hand: unacknowledged, so that the broker gives it out again when the connection ends.
 pub(super) struct Item {
     pub(super) session: Session,
     pub(super) origin: Origin,

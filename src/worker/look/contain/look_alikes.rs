@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Rounds;
-use crate::audit::{Actor, Entry};
 use crate::case::look_alikes::LookAlikes;
 use crate::case::{AccountId, Case, CaseState};
 use crate::clock::Timestamp;
 use crate::snapshot::{Email, Snapshot};
 use crate::worker::look::Verdict;
+use crate::worker::record;
 
 /// It is only shown: an Auth0 that takes longer is not asked.
 const WAIT_MAX: Duration = Duration::from_secs(2);
@@ -51,7 +51,11 @@ impl Rounds<'_> {
         let wanting = self.ledger.case.as_ref().filter(|case| is_time(case, verdict, now));
         let Some(mut case) = wanting.filter(|_| self.ledger.is_written()).cloned() else { return };
         let Some(found) = self.read_look_alikes().await else { return };
-        let told = found.sentences().into_iter().map(|sentence| entry(&case, sentence, now)).collect();
+        let told = found
+            .sentences()
+            .into_iter()
+            .map(|sentence| record::entry(&case, now, "case.look_alike", sentence))
+            .collect();
         case.look_alikes = Some(found);
         let policy = self.looker.deps.policy.borrow().clone();
         // What could not be saved is looked for at the next look.
@@ -67,20 +71,4 @@ fn is_time(case: &Case, verdict: &Verdict, now: Timestamp) -> bool {
         _ => false,
     };
     case.look_alikes.is_none() && is_settled
-}
-
-fn entry(case: &Case, sentence: String, at: Timestamp) -> Entry {
-    Entry {
-        at,
-        actor: Actor::Lockstep,
-        subject: Some(case.subject),
-        case: Some(case.id),
-        event: Some(case.event),
-        account: None,
-        what: "case.look_alike".into(),
-        sentence,
-        before: None,
-        after: None,
-        outcome: None,
-    }
 }
