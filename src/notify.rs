@@ -14,11 +14,12 @@ pub mod ticket;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::outbound::{Deps, SetupError, Trouble};
+use crate::outbound::{Deps, SetupError, Timeouts, Trouble};
 use crate::policy::notify::Channel;
 use crate::retry::WhatNow;
 
@@ -40,6 +41,11 @@ pub trait Notifier: Send + Sync + 'static {
 
     /// How a newer version of something already told reaches people.
     fn follow_up(&self) -> FollowUp;
+
+    /// How long a post may be under way: until then nobody knows what becomes of one whose sender was killed.
+    fn answers_within(&self) -> Duration {
+        Timeouts::default().total
+    }
 
     /// Says it anew. The handle changes the message later; `None` when there is no such thing.
     async fn post(&self, message: &Message) -> Result<Option<Handle>, Error>;

@@ -1,8 +1,8 @@
 //! Mail over SMTP: one thread per case, a mail for each stage of it, plain text.
 //!
 //! A mail is named after what it says ([`Message::name`]), so that one that is sent again because nobody knows what became
-//! of it carries the same `Message-ID` and is shown once. Nothing can be changed or looked for. A whole conversation ends
-//! within [`Timeouts::total`]; connections are not kept: a mail is rare, and what has been idle for hours is broken when it
+//! of it carries the same `Message-ID` and is shown once. Nothing can be changed or looked for. A conversation comes to the mail
+//! within [`Timeouts::total`] and to its end within [`TAKEN_WITHIN`] more; connections are not kept: a mail is rare, and what has been idle for hours is broken when it
 //! is needed. Neither addresses nor what the server says about them come into an error: only its code.
 
 mod letter;
@@ -10,7 +10,6 @@ mod smtp;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +25,9 @@ use crate::policy::notify::Channel;
 
 /// Mails go to few people or to a list; each of them is named in every mail.
 pub const RECIPIENTS_MAX: usize = 20;
+/// How long a server may take over a mail that it has: some look for malware before they answer. RFC 5321 (4.5.3.2.6) would
+/// have us wait ten minutes, and who gives up earlier sends it twice; but nobody else may tell of it meanwhile.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 /// After a mail was taken, nothing hangs on the farewell.
 const FAREWELL: Duration = Duration::from_secs(1);
 const VENDOR: &str = "smtp";
@@ -119,24 +121,22 @@ impl Mail {
         Ok(())
     }
 
-    async fn send(&self, letter: &[u8]) -> Result<smtp::Taken, Error> {
+    async fn send(&self, letter: &[u8]) -> Result<smtp::Admitted, Error> {
         let Settings { from, to, .. } = &self.settings;
-        let is_leaving = AtomicBool::new(false);
-        let conversation = async {
+        let opening = async {
             let mut connection = self.dialer.dial().await?;
-            let taken = smtp::hand_in(&mut connection, from, to, letter, &is_leaving).await?;
-            Ok((connection, taken))
+            let admitted = smtp::begin(&mut connection, from, to).await?;
+            Ok((connection, admitted))
         };
-        let ended = tokio::time::timeout(Timeouts::default().total, conversation).await;
-        let (connection, taken) = ended.unwrap_or_else(|_| {
-            Err(Error::Trouble(match is_leaving.load(Ordering::Relaxed) {
-                true => Trouble::NoReply(Cause::TimedOut),
-                false => Trouble::NotSent(Cause::TimedOut),
-            }))
-        })?;
+        let opened = tokio::time::timeout(Timeouts::default().total, opening).await;
+        let (mut connection, admitted) =
+            opened.unwrap_or(Err(Error::Trouble(Trouble::NotSent(Cause::TimedOut))))?;
+        let taking = smtp::hand_in(&mut connection, letter);
+        let taken = tokio::time::timeout(TAKEN_WITHIN, taking).await;
+        taken.unwrap_or(Err(Error::Trouble(Trouble::NoReply(Cause::TimedOut))))?;
         // Beside the rest: nothing waits for it, and the notice stays taken no longer than the conversation.
         tokio::spawn(farewell(connection));
-        Ok(taken)
+        Ok(admitted)
     }
 }
 
@@ -154,17 +154,21 @@ impl Notifier for Mail {
         FollowUp::NewMessage
     }
 
+    fn answers_within(&self) -> Duration {
+        Timeouts::default().total + TAKEN_WITHIN
+    }
+
     async fn post(&self, message: &Message) -> Result<Option<Handle>, Error> {
         let letter = letter::write(message, &self.settings, self.deps.clock.now())?;
         let sent = self.send(&letter).await;
         let code = sent.as_ref().map_or_else(smtp::code, |_| Some(smtp::TAKEN));
         self.deps.metrics.vendor_request(VENDOR, "send", code);
-        let taken = sent?;
-        if taken.refused > 0 {
+        let admitted = sent?;
+        if admitted.refused > 0 {
             let of = self.settings.to.len();
             tracing::warn!(
                 channel = Channel::Mail.word(),
-                refused = taken.refused,
+                refused = admitted.refused,
                 of,
                 "some of MAIL_TO were not taken"
             );

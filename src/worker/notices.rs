@@ -16,7 +16,7 @@
 //! another: what is due, who has taken it, the vendor's patience and the trouble are all kept by channel.
 //!
 //! Topics are delivered side by side. Several processes may run it on one store: who takes a notice first tells it, and
-//! whatever has taken it and died lets go of it after `LOOK_AFTER`. It decides no wording and writes to nothing but the
+//! whatever has taken it and died lets go of it after [`Notifier::answers_within`]. It decides no wording and writes to nothing but the
 //! outbox.
 
 mod deliver;
@@ -48,10 +48,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A message is changed at most this often; states in between are skipped. `chat.update` is tier 3, 50 a minute
 /// (docs.slack.dev/apis/web-api/rate-limits).
 const SAME_MESSAGE_EVERY: Duration = Duration::from_secs(1);
-/// How long a notice stays with whoever took it, when nobody knows what became of what left: it may still be under way. A
-/// look that comes too early would make a second message, a change that comes too early might be changed back. As long as
-/// a request may take: a killed process leaves requests behind that are carried out after its successor has started.
-const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// How long one topic rests after the store failed in the middle of it.
 const STORE_FAILED_REST: Duration = Duration::from_secs(5);
 
@@ -169,7 +165,11 @@ impl Outbox {
 
     /// Until when `notice` must wait for its own last message or for the vendor's patience.
     fn held_until(&mut self, notice: &Notice, deps: &Deps, now: Timestamp) -> Option<Timestamp> {
-        let in_doubt = notice.sending_since.map(|since| clock::after(since, LOOK_AFTER));
+        // How long a notice stays with whoever took it, when nobody knows what became of what left: it may still be under
+        // way. A look that comes too early would make a second message, a change that comes too early might be changed back.
+        // A killed process leaves requests behind that are carried out after its successor has started.
+        let look_after = deps.notifier.answers_within();
+        let in_doubt = notice.sending_since.map(|since| clock::after(since, look_after));
         let own = self.resting.get(&notice.topic).copied().max(in_doubt);
         if own.is_some_and(|until| until > now) {
             return own;

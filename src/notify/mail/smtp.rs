@@ -5,7 +5,6 @@
 //! quote addresses.
 
 use std::error::Error as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::transport::smtp;
@@ -33,9 +32,9 @@ pub(super) struct Dialer {
     connect_within: Duration,
 }
 
-/// How a mail was taken.
+/// A mail may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct Admitted {
     /// Recipients that the server would not have.
     pub refused: usize,
 }
@@ -90,14 +89,12 @@ impl Dialer {
     }
 }
 
-/// Hands `mail` in for everybody whom the server takes. `is_leaving` is set when it may be taken although no answer comes.
-pub(super) async fn hand_in(
+/// Announces a mail for everybody whom the server takes. Nothing of it has left.
+pub(super) async fn begin(
     connection: &mut Connection,
     from: &Address,
     to: &[Address],
-    mail: &[u8],
-    is_leaving: &AtomicBool,
-) -> Result<Taken, Error> {
+) -> Result<Admitted, Error> {
     let begun = connection.command(Mail::new(Some(from.0.email.clone()), vec![])).await;
     begun.map_err(|error| judge(Step::From, &error))?;
     let mut refusals = Vec::new();
@@ -116,10 +113,13 @@ pub(super) async fn hand_in(
     }
     let admitted = connection.command(Data).await;
     admitted.map_err(|error| judge(Step::To, &error))?;
-    is_leaving.store(true, Ordering::Relaxed);
+    Ok(Admitted { refused })
+}
+
+/// Hands `mail` in. From here on it may be taken although no answer comes.
+pub(super) async fn hand_in(connection: &mut Connection, mail: &[u8]) -> Result<(), Error> {
     let taken = connection.message(mail).await;
-    taken.map_err(|error| judge(Step::Mail, &error))?;
-    Ok(Taken { refused })
+    taken.map(drop).map_err(|error| judge(Step::Mail, &error))
 }
 
 /// The code that the server answered with, for the metrics.

@@ -9,12 +9,16 @@ use super::pace::Call;
 use crate::clock::{self, SignedDuration, Timestamp};
 use crate::notify::text::{self, Stage};
 use crate::notify::{Certainty, Error, FollowUp, Handle, Message};
+use crate::outbound::Trouble;
 use crate::retry::{BackOff, WhatNow};
 use crate::store::{Notice, NoticeFailed, PostOutcome, Topic};
 use crate::worker::record::news::Channels;
 
 /// The vendor or the network is in trouble.
 const TROUBLE: BackOff = BackOff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
+/// Nobody knows whether it was said, and who is told by messages alone cannot look: said again it may come twice, so it is
+/// said ever more rarely.
+const IN_DOUBT: BackOff = BackOff { first: Duration::from_secs(1), most: Duration::from_secs(600) };
 /// Only a person can mend it: look now and then whether somebody has.
 const REFUSED: BackOff = BackOff { first: Duration::from_secs(30), most: Duration::from_secs(300) };
 /// How far the vendor's clock and ours may differ when looking for a message by its time.
@@ -176,7 +180,10 @@ async fn record(deps: &Deps, notice: &Notice, version: u64, handle: Option<Strin
 
 async fn failed(deps: &Deps, notice: &Notice, call: Call, error: Error) -> anyhow::Result<Ended> {
     let now = deps.clock.now();
-    let next_at = next_try(error.what_now(), notice.attempts, now);
+    let is_in_doubt = deps.notifier.follow_up() == FollowUp::NewMessage
+        && matches!(error, Error::Trouble(Trouble::NoReply(_)));
+    let trouble = if is_in_doubt { IN_DOUBT } else { TROUBLE };
+    let next_at = next_try(error.what_now(), trouble, notice.attempts, now);
     let failure = NoticeFailed { next_at, why: error.to_string(), outcome: outcome(call, &error) };
     let written = deps.store.notice_failed(notice, failure).await;
     written.context("that a message could not be delivered cannot be written down")?;
@@ -209,11 +216,11 @@ async fn tell_elsewhere(deps: &Deps, error: &Error, now: Timestamp) -> anyhow::R
     Ok(())
 }
 
-fn next_try(what_now: WhatNow, attempts: u32, now: Timestamp) -> Timestamp {
+fn next_try(what_now: WhatNow, trouble: BackOff, attempts: u32, now: Timestamp) -> Timestamp {
     let wait = |back_off: BackOff| back_off.delay(attempts.saturating_add(1), fastrand::f64());
     match what_now {
         WhatNow::RetryAt(at) => at,
-        WhatNow::BackOff => clock::after(now, wait(TROUBLE)),
+        WhatNow::BackOff => clock::after(now, wait(trouble)),
         // A message that is refused even in plain words is our mistake: the next version may fare better.
         WhatNow::AskHuman | WhatNow::GiveUp => clock::after(now, wait(REFUSED)),
     }

@@ -11,6 +11,8 @@ use lockstep_twin::{Fault, Match, Times, Vendor};
 use super::desk::{Desk, accepted, mail_of, released, requested, until, verified};
 
 const REQUESTED: &str = "Lockout requested: 1 account of Person 1";
+/// Seconds that a mail may be under way.
+const MAIL_ANSWERS_WITHIN: u64 = 70;
 const CONTAINED: &str = "Contained: 1 account of Person 1, verified in 4.2 s";
 
 fn headlines(desk: &Desk) -> Vec<String> {
@@ -70,7 +72,7 @@ async fn what_may_have_been_taken_is_sent_again_under_the_same_name() {
     desk.save(&requested(1, desk.clock.now())).await;
     desk.until_failed().await;
     assert_eq!(desk.letters().len(), 1, "it has arrived");
-    desk.advance(11);
+    desk.advance(MAIL_ANSWERS_WITHIN + 1);
     desk.until_all_told().await;
     let ids = ids(&desk);
     assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "mail programs show it once");
@@ -85,7 +87,7 @@ async fn killed_before_the_answer_it_is_sent_again_under_the_same_name() {
     desk.save(&requested(1, desk.clock.now())).await;
     until("the mail was taken", || async { desk.letters().len() == 1 }).await;
     first.kill().await;
-    desk.advance(11);
+    desk.advance(MAIL_ANSWERS_WITHIN + 1);
     let second = desk.start();
     desk.until_all_told().await;
     let ids = ids(&desk);
