@@ -2,7 +2,7 @@
 //!
 //! A mail is named after what it says ([`Message::name`]), so that one that is sent again because nobody knows what became
 //! of it carries the same `Message-ID` and is shown once. Nothing can be changed or looked for. A conversation comes to the mail
-//! within [`Timeouts::total`] and to its end within [`TAKEN_WITHIN`] more; connections are not kept: a mail is rare, and what has been idle for hours is broken when it
+//! within [`Timeouts::total`] and to its end within `TAKEN_WITHIN` more; connections are not kept: a mail is rare, and what has been idle for hours is broken when it
 //! is needed. Neither addresses nor what the server says about them come into an error: only its code.
 
 mod letter;

@@ -11,7 +11,7 @@ use lockstep::case::{
 use lockstep::clock::{self, Clock, SystemClock, Timestamp};
 use lockstep::event::{EventId, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject, TenantId};
 use lockstep::notify::mail::{self, Server, Tls};
-use lockstep::notify::{Notifier, Settings, connect, slack, ticket};
+use lockstep::notify::{Error, Notifier, Settings, connect, slack, text, ticket};
 use lockstep::outbound;
 use lockstep::store::sqlite::Sqlite;
 use lockstep::store::{self, Notice, Owed, SaveCase, Store, Topic};
@@ -206,6 +206,12 @@ impl Desk {
         let save = SaveCase { case: case.clone(), audit: vec![], owed, links: vec![] };
         self.store.save_case(save).await.unwrap();
         self.poke.poke();
+    }
+
+    /// What comes of one attempt that fails.
+    pub async fn refusal(&self) -> Error {
+        let case = requested(1, self.clock.now());
+        self.notifier().post(&text::case(&case, self.clock.now())).await.unwrap_err()
     }
 
     pub fn advance(&self, seconds: u64) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lockstep::clock::Clock;
+use lockstep::notify::Certainty;
 use lockstep::notify::mail::{Login, Tls};
-use lockstep::notify::{Certainty, Error, text};
 use lockstep::retry::WhatNow;
 use lockstep_twin::{Fault, Match, Times, Vendor};
 
@@ -21,12 +21,6 @@ fn headlines(desk: &Desk) -> Vec<String> {
 
 fn ids(desk: &Desk) -> Vec<String> {
     desk.letters().iter().map(|letter| letter.header("Message-ID").to_owned()).collect()
-}
-
-/// What comes of one attempt.
-async fn refusal(desk: &Desk) -> Error {
-    let case = requested(1, desk.clock.now());
-    desk.notifier().post(&text::case(&case, desk.clock.now())).await.unwrap_err()
 }
 
 fn on(verb: &str) -> Match {
@@ -155,7 +149,7 @@ async fn each_answer_of_the_server_has_its_meaning_and_its_words_stay_there() {
         ("DATA", 554, "ask whoever runs it what it filters"),
     ] {
         let fault = desk.twin.faults().inject(on(verb), Fault::Status(status), Times::Forever);
-        let error = refusal(&desk).await;
+        let error = desk.refusal().await;
         desk.twin.faults().lift(fault);
         assert_eq!(
             (error.what_now(), error.certainty()),
@@ -168,22 +162,22 @@ async fn each_answer_of_the_server_has_its_meaning_and_its_words_stay_there() {
     }
     for verb in ["EHLO", "MAIL", "RCPT", "DATA"] {
         let fault = desk.twin.faults().inject(on(verb), Fault::Status(421), Times::Forever);
-        let error = refusal(&desk).await;
+        let error = desk.refusal().await;
         desk.twin.faults().lift(fault);
         assert_eq!((error.what_now(), error.certainty()), (WhatNow::BackOff, Certainty::NotPosted), "{verb}");
     }
     for (verb, certainty) in [("RCPT", Certainty::NotPosted), ("DATA", Certainty::Unknown)] {
         desk.twin.faults().inject(on(verb), Fault::LoseReply, Times::N(1));
-        let error = refusal(&desk).await;
+        let error = desk.refusal().await;
         assert_eq!((error.what_now(), error.certainty()), (WhatNow::BackOff, certainty), "{verb}: {error:?}");
     }
     desk.twin.faults().down(Vendor::Mail);
-    let error = refusal(&desk).await;
+    let error = desk.refusal().await;
     assert_eq!((error.what_now(), error.certainty()), (WhatNow::BackOff, Certainty::NotPosted));
     let mut settings = mail_of(&desk.twin);
     settings.server.host = "mail.invalid".into();
     desk.set_up_mail(settings);
-    assert_eq!(refusal(&desk).await.certainty(), Certainty::NotPosted);
+    assert_eq!(desk.refusal().await.certainty(), Certainty::NotPosted);
 }
 
 #[tokio::test]
@@ -203,7 +197,7 @@ async fn without_the_tls_that_was_asked_for_nothing_is_said() {
         (settings.server.tls, settings.server.login) = (tls, login);
         settings.server.host = "localhost".into();
         desk.set_up_mail(settings);
-        let error = refusal(&desk).await;
+        let error = desk.refusal().await;
         assert_eq!(error.certainty(), Certainty::NotPosted, "{tls:?}: {error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }

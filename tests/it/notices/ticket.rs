@@ -1,17 +1,12 @@
 //! By a ticket system's webhook: signed, once for each news, the same id for every try.
 
 use lockstep::clock::Clock;
-use lockstep::notify::{Certainty, Error, text};
+use lockstep::notify::Certainty;
 use lockstep::retry::WhatNow;
 use lockstep::store::{Owed, Topic};
 use lockstep_twin::{Fault, Match, Times, Vendor};
 
 use super::desk::{Desk, accepted, released, requested, ticket_of, verified};
-
-async fn refusal(desk: &Desk) -> Error {
-    let case = requested(1, desk.clock.now());
-    desk.notifier().post(&text::case(&case, desk.clock.now())).await.unwrap_err()
-}
 
 fn all() -> Match {
     Match::vendor(Vendor::Ticket)
@@ -112,10 +107,10 @@ async fn each_answer_has_its_meaning_and_only_2xx_is_a_yes() {
         (504, WhatNow::BackOff),
     ] {
         desk.twin.faults().inject(all(), Fault::Status(status), Times::N(1));
-        assert_eq!(refusal(&desk).await.what_now(), meaning, "{status}");
+        assert_eq!(desk.refusal().await.what_now(), meaning, "{status}");
     }
     desk.twin.faults().inject(all(), Fault::Throttle { retry_after: None }, Times::N(1));
-    assert!(matches!(refusal(&desk).await.what_now(), WhatNow::RetryAt(_)));
+    assert!(matches!(desk.refusal().await.what_now(), WhatNow::RetryAt(_)));
     assert!(desk.hooks().is_empty());
     desk.assert_no_complaints();
 }
@@ -126,11 +121,11 @@ async fn a_wrong_secret_is_told_as_one_and_neither_it_nor_the_address_is_shown()
     let mut settings = ticket_of(&desk.twin);
     settings.secret = "whsec_dHdpbi1hbm90aGVyLXNlY3JldC10aGFuLXRoYXQ=".into();
     desk.set_up_ticket(settings.clone());
-    let error = refusal(&desk).await;
+    let error = desk.refusal().await;
     assert!(error.to_string().contains("compare TICKET_WEBHOOK_SECRET"), "{error}");
     settings.url = "http://127.0.0.1:9/hooks/topsecret?key=topsecret".into();
     desk.set_up_ticket(settings.clone());
-    let nobody = refusal(&desk).await;
+    let nobody = desk.refusal().await;
     assert_eq!(nobody.certainty(), Certainty::NotPosted);
     let shown = format!("{error} {error:?} {nobody} {nobody:?} {settings:?}");
     assert!(
