@@ -33,6 +33,7 @@ from kiota_authentication_azure.azure_identity_authentication_provider import (
     AzureIdentityAuthenticationProvider,
 )
 from msgraph import GraphRequestAdapter, GraphServiceClient
+from msgraph.generated.applications.applications_request_builder import ApplicationsRequestBuilder
 from msgraph.generated.directory_objects.get_by_ids.get_by_ids_post_request_body import GetByIdsPostRequestBody
 from msgraph.generated.groups.delta.delta_request_builder import DeltaRequestBuilder as GroupsDelta
 from msgraph.generated.identity_protection.risky_users.risky_users_request_builder import (
@@ -327,6 +328,26 @@ def test_graph_users_are_read_with_select_and_manager(twin):
         assert revoked.value is True, revoked
         organizations = await graph.organization.get()
         assert organizations.value[0].id == twin.env["ENTRA_TENANT_ID"], organizations
+
+    asyncio.run(drive())
+
+
+def test_graph_shows_when_our_client_secret_ends(twin):
+    twin.do("grant-graph-permission", permission="Application.Read.All")
+
+    async def drive():
+        client_id = twin.env["ENTRA_CLIENT_ID"]
+        wanted = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
+            filter=f"appId eq '{client_id}'", select=["id", "appId", "passwordCredentials"]
+        )
+        found = await graph_client(twin).applications.get(
+            request_configuration=RequestConfiguration(query_parameters=wanted)
+        )
+        (application,) = found.value
+        (secret,) = application.password_credentials
+        assert application.app_id == client_id and secret.secret_text is None, application
+        assert twin.env["ENTRA_CLIENT_SECRET"].startswith(secret.hint), secret
+        assert secret.end_date_time.tzinfo is not None, secret
 
     asyncio.run(drive())
 

@@ -19,6 +19,7 @@ pub(super) fn describe(all: &mut Value) {
         ("join-organization", json!({ "account": "user_id", "organization": "id or name" })),
         ("leave-organization", json!({ "account": "user_id", "organization": "id or name" })),
         ("grant-scope", json!({ "scope": "create:roles" })),
+        ("grant-graph-permission", json!({ "permission": "Application.Read.All" })),
         ("revoke-scope", json!({ "scope": "read:roles" })),
         (
             "set-connection-option",
@@ -42,6 +43,10 @@ pub(super) fn run(twin: &Twin, name: &str, arguments: &Arguments) -> Option<Outc
         "set-connection-option" => set_option(twin, arguments),
         "grant-scope" => text(arguments, "scope").map(|scope| {
             twin.world().grant_auth0_scope(scope);
+            json!({})
+        }),
+        "grant-graph-permission" => text(arguments, "permission").map(|permission| {
+            twin.world().grant_graph_permission(permission);
             json!({})
         }),
         "revoke-scope" => text(arguments, "scope").map(|scope| {
