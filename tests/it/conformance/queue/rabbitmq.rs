@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use lockstep::clock::SystemClock;
-use lockstep::queue::Queue;
+use lockstep::event::Event;
 use lockstep::queue::rabbitmq::{RabbitMq, Settings};
+use lockstep::queue::{Error, Queue};
 
 use super::{Bench, within};
 use broker::Scope;
@@ -60,6 +61,18 @@ async fn works(queue: &RabbitMq) {
     within("both connections", async {
         while queue.ready().await.is_err() || queue.depths().await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// Offers the event until the broker has it, as a sender would: one that has just come back to life may be slow to
+/// confirm, and twice is harmless.
+async fn takes(queue: &RabbitMq, event: Event) {
+    within("a confirm", async {
+        while let Err(error) = queue.enqueue(std::slice::from_ref(&event)).await {
+            assert!(matches!(error, Error::Unavailable(_)), "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     })
     .await;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::super::{drain, event, event_of, ids, lease, settle, within};
 use super::broker::Scope;
-use super::{open, works};
+use super::{open, takes, works};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_broker_loses_nothing_that_was_accepted() {
@@ -101,7 +101,7 @@ async fn a_frozen_broker_makes_enqueue_fail_and_a_thawed_one_makes_it_work() {
     .await;
     scope.node().thaw();
     works(&queue).await;
-    queue.enqueue(&[event(Lane::Contain, 3, 3)]).await.unwrap();
+    takes(&queue, event(Lane::Contain, 3, 3)).await;
     // The one in doubt may come or not.
     let mut left = BTreeSet::from([1, 3]);
     while !left.is_empty() {
@@ -128,7 +128,7 @@ async fn an_alarm_of_the_broker_stops_enqueues_but_not_the_work() {
     assert_eq!(drain(&queue, Lane::Contain, 10).await.len(), 10);
     scope.node().memory_limit("512MB");
     works(&queue).await;
-    queue.enqueue(&[event(Lane::Contain, 1, 20)]).await.unwrap();
+    takes(&queue, event(Lane::Contain, 1, 20)).await;
     assert_eq!(ids(&drain(&queue, Lane::Contain, 1).await), [20]);
 }
 
