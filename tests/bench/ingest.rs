@@ -13,6 +13,7 @@ use crate::load::{self, CONCURRENCY};
 use crate::program::{Place, Program};
 use crate::raw_broker::{Bare, Broker};
 use crate::raw_file;
+use crate::raw_listener::Listener;
 use crate::report::{Figure, Report, Target, median};
 use crate::requests::{self, Requests};
 
@@ -47,13 +48,37 @@ struct Stage {
     twin: Twin,
 }
 
+/// Alerts per second: the medians of what the machine and what we can do.
+struct Rates {
+    raw: f64,
+    ours: f64,
+}
+
 impl Stage {
     fn embedded(&self, report: &mut Report) -> anyhow::Result<f64> {
         let place = Place::new(&self.twin)?;
         let program = place.serve(&["--only", "ingest"])?;
         let envelope = requests::envelope(self.twin.setup())?;
         let raw = || raw_file::appends_per_second(&place.path("raw"), &envelope, CONCURRENCY, RAW_TIME);
-        self.measure("ingest.embedded", &program, raw, || Ok(()), report)
+        let rates = self.measure("ingest.embedded", &program, raw, || Ok(()), report)?;
+        drop(program);
+        self.bare_listener(&rates, report)?;
+        Ok(rates.ours)
+    }
+
+    /// What is left of the disk's rate when every append comes as a request that nobody looks at.
+    fn bare_listener(&self, rates: &Rates, report: &mut Report) -> anyhow::Result<()> {
+        let listener = Listener::start(requests::PATH)?;
+        self.flat_out(listener.address, WARM_UP_REQUESTS)?;
+        let rounds = (0..ROUNDS).map(|_| Ok(self.flat_out(listener.address, ROUND_REQUESTS)?.1));
+        let bare = median(rounds.collect::<anyhow::Result<_>>()?);
+        for (name, value, raw) in [
+            ("ingest, a listener that only answers", bare, rates.raw),
+            ("ingest.embedded against that listener", rates.ours, bare),
+        ] {
+            report.figure(Figure { name, value, unit: "alerts/s", raw: Some(raw), target: Target::None });
+        }
+        Ok(())
     }
 
     fn rabbitmq(&self, report: &mut Report) -> anyhow::Result<Option<f64>> {
@@ -74,10 +99,10 @@ impl Stage {
         let raw = || runtime.block_on(bare.publishes_per_second(&envelope, CONCURRENCY, RAW_TIME));
         // So that every round starts alike.
         let clean = || runtime.block_on(bare.purge_lane(PREFIX, "contain")).map(drop);
-        let rate = self.measure("ingest.rabbitmq", &program, raw, clean, report)?;
+        let rates = self.measure("ingest.rabbitmq", &program, raw, clean, report)?;
         drop(program);
         runtime.block_on(bare.close())?;
-        Ok(Some(rate))
+        Ok(Some(rates.ours))
     }
 
     /// Raw and ours in turns, then ours at half its rate.
@@ -88,7 +113,7 @@ impl Stage {
         raw: impl Fn() -> anyhow::Result<f64>,
         clean: impl Fn() -> anyhow::Result<()>,
         report: &mut Report,
-    ) -> anyhow::Result<f64> {
+    ) -> anyhow::Result<Rates> {
         self.flat_out(program.public, WARM_UP_REQUESTS)?;
         let (mut raws, mut ours, mut costs) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -100,12 +125,12 @@ impl Stage {
             clean()?;
         }
         report.note(&format!("{name}: raw {raws:.0?}, ours {ours:.0?}"));
-        let rate = median(ours);
+        let rates = Rates { raw: median(raws), ours: median(ours) };
         report.figure(Figure {
             name,
-            value: rate,
+            value: rates.ours,
             unit: "alerts/s",
-            raw: Some(median(raws)),
+            raw: Some(rates.raw),
             target: Target::ShareOfRaw(SHARE_TARGET),
         });
         report.figure(Figure {
@@ -115,9 +140,9 @@ impl Stage {
             raw: None,
             target: Target::None,
         });
-        self.half_rate(name, program.public, rate / 2.0, report)?;
+        self.half_rate(name, program.public, rates.ours / 2.0, report)?;
         clean()?;
-        Ok(rate)
+        Ok(rates)
     }
 
     /// How many were accepted, and how many per second.

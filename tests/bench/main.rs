@@ -17,6 +17,7 @@ mod program;
 mod raw_broker;
 mod raw_directory;
 mod raw_file;
+mod raw_listener;
 mod raw_reaction;
 mod reaction;
 mod report;

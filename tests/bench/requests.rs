@@ -11,6 +11,8 @@ use lockstep_twin::send::{risk, signature};
 use lockstep_twin::{Setup, World};
 use uuid::Uuid;
 
+pub const PATH: &str = "/webhooks/risk";
+
 /// Many requests in one piece of memory.
 pub struct Requests {
     bytes: Vec<u8>,
@@ -49,7 +51,7 @@ pub fn signed(setup: &Setup, to: SocketAddr, body: &str) -> Vec<u8> {
     let timestamp = SystemClock.now().as_second().to_string();
     let signature = signature::sign(&setup.risk_webhook_secret, &id, &timestamp, body);
     format!(
-        "POST /webhooks/risk HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n\
+        "POST {PATH} HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n\
          webhook-id: {id}\r\nwebhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
