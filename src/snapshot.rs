@@ -4,7 +4,7 @@
 
 pub mod sync;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::also::Extra;
 use crate::case::look_alikes::LookAlikes;
@@ -120,6 +120,11 @@ pub struct Risk {
 }
 
 impl Snapshot {
+    /// Every account that is known, whether or not it could be read.
+    pub fn known_accounts(&self) -> impl Iterator<Item = &AccountId> {
+        self.accounts.keys().chain(self.accounts_seen.unread())
+    }
+
     /// The person's address: Entra's word, or an account's where Entra was not heard.
     pub fn email(&self) -> Option<&Email> {
         match &self.directory {
@@ -135,10 +140,25 @@ impl Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountsSeen {
     All,
-    /// The search failed; accounts known from the link index are there, others may be missing. Says why.
-    LinkedOnly(String),
+    /// What is there was read whole. `unread` are known and could not be; where there are none of those, the search failed,
+    /// and accounts that nobody knows of yet may be missing. Says why.
+    Partly {
+        unread: BTreeSet<AccountId>,
+        why: String,
+    },
     /// Auth0 could not be read at all: what is known of accounts is what the case says. Says why.
     Unread(String),
+}
+
+impl AccountsSeen {
+    /// Accounts that are known, and of which nothing is known now.
+    pub fn unread(&self) -> impl Iterator<Item = &AccountId> {
+        let unread = match self {
+            AccountsSeen::Partly { unread, .. } => Some(unread),
+            AccountsSeen::All | AccountsSeen::Unread(_) => None,
+        };
+        unread.into_iter().flatten()
+    }
 }
 
 /// One Auth0 account, as read by id.

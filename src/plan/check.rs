@@ -139,7 +139,7 @@ fn check_entra_sessions(
     if plan.case.as_ref().is_none_or(|case| case.response != Response::Contain) {
         return Err("ends Entra sessions where only Auth0's may be ended");
     }
-    if accounts.clone().map(|(id, _)| id).chain(snapshot.accounts.keys()).any(|id| protected.contains(id)) {
+    if accounts.clone().map(|(id, _)| id).chain(snapshot.known_accounts()).any(|id| protected.contains(id)) {
         return Err("ends Entra sessions of a person with a protected account");
     }
     let mut accounts = accounts.peekable();

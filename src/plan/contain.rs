@@ -110,7 +110,8 @@ fn restrain(
     event: EventId,
 ) -> (Response, Option<Restraint>) {
     let protected = |account| is_protected(snapshot, policy, account);
-    if policy.protected.people.contains(&snapshot.subject.object) || snapshot.accounts.keys().any(protected) {
+    if policy.protected.people.contains(&snapshot.subject.object) || snapshot.known_accounts().any(protected)
+    {
         return (Response::Notify, Some(Restraint::Protected));
     }
     if policy.mode == Mode::Observe {
@@ -227,9 +228,13 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
     (case.released_because, case.released_as_of, case.released_by) = (None, None, None);
     let unseen = match &snapshot.accounts_seen {
         AccountsSeen::All => None,
-        AccountsSeen::LinkedOnly(why) => {
+        AccountsSeen::Partly { unread, why } if unread.is_empty() => {
             Some(format!("other accounts of the person could not be searched for: {why}"))
         }
+        AccountsSeen::Partly { unread, why } => Some(match unread.len() {
+            1 => format!("an account of the person could not be read: {why}"),
+            several => format!("{several} accounts of the person could not be read: {why}"),
+        }),
         AccountsSeen::Unread(why) => Some(format!("Auth0 could not be read: {why}")),
     };
     if !matches!(snapshot.accounts_seen, AccountsSeen::Unread(_)) {
@@ -294,6 +299,10 @@ fn continue_accounts(
     let (extras, newest) = (&policy.contain.also.extras, also::newest_word(case));
     let blocks = case.response == Response::Contain;
     for (id, progress) in &mut case.accounts {
+        if snapshot.accounts_seen.unread().any(|unread| unread == id) {
+            // Not gone: what is known of it stands until it is read.
+            continue;
+        }
         let Some(account) = snapshot.accounts.get(id) else {
             *progress = AccountProgress { block: BlockProgress::Gone, open: Vec::new(), ..progress.clone() };
             continue;

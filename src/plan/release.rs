@@ -25,7 +25,7 @@ pub(super) fn continue_release(snapshot: &Snapshot, case: &Case, release: Releas
         open: Vec::new(),
         ..case.clone()
     };
-    if let AccountsSeen::Unread(why) | AccountsSeen::LinkedOnly(why) = &snapshot.accounts_seen {
+    if let AccountsSeen::Unread(why) | AccountsSeen::Partly { why, .. } = &snapshot.accounts_seen {
         case.open = vec![format!("release waits, Auth0 could not be read: {why}")];
         return Plan {
             case: Some(case),

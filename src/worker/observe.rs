@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 
 use super::look::{Looker, Scope, Trouble};
 use crate::auth0;
@@ -62,11 +62,12 @@ impl ReadBacks {
     }
 }
 
-/// What Auth0 told about the person's accounts.
+/// What Auth0 told about the person's accounts. One that cannot be read keeps nobody from acting on the others.
 struct Accounts {
     found: BTreeMap<AccountId, Account>,
-    seen: AccountsSeen,
-    trouble: Option<Trouble>,
+    unread: BTreeMap<AccountId, auth0::Error>,
+    /// Why there may be more of them than are known.
+    search: Option<auth0::Error>,
 }
 
 /// Reads everything. The brake's count is left at zero: it is read under the lock that makes it exact.
@@ -88,13 +89,14 @@ pub(super) async fn observe(
         accounts(looker, subject, known, case, means),
         token_lifetime(looker, case),
     );
+    let auth0_trouble = accounts.trouble();
     let snapshot = Snapshot {
         subject,
         asks: asks.to_vec(),
         directory: entra.directory,
         risk: entra.risk,
+        accounts_seen: accounts.seen(),
         accounts: accounts.found,
-        accounts_seen: accounts.seen,
         look_alikes: None,
         case: case.cloned(),
         last_not_acted,
@@ -103,7 +105,7 @@ pub(super) async fn observe(
         token_lifetime_seconds,
         means,
     };
-    Ok(Observed { snapshot, auth0: accounts.trouble, graph: entra.trouble })
+    Ok(Observed { snapshot, auth0: auth0_trouble, graph: entra.trouble })
 }
 
 /// What Entra told about the person.
@@ -179,74 +181,95 @@ async fn accounts(
     case: Option<&Case>,
     means: Means,
 ) -> Accounts {
-    let (searched, read) =
-        tokio::join!(looker.auth0.accounts_of(subject.object), read_known(looker, known, case, means));
-    let mut found = match read {
-        Ok(found) => found,
-        Err(error) => return Accounts::unread(&error),
-    };
-    let new: Vec<AccountId> = match &searched {
-        Ok(ids) => ids.iter().filter(|id| !found.contains_key(id)).cloned().collect(),
-        Err(_) => Vec::new(),
-    };
-    match try_join_all(new.iter().map(|id| read_one(looker, id, case, means))).await {
-        Ok(accounts) => found.extend(accounts.into_iter().flatten()),
-        Err(error) => return Accounts::unread(&error),
-    }
-    match searched {
-        Ok(_) => Accounts { found, seen: AccountsSeen::All, trouble: None },
+    let known = join_all(known.into_iter().map(|id| read_known(looker, id, case, means)));
+    let (searched, known) = tokio::join!(looker.auth0.accounts_of(subject.object), known);
+    let mut accounts = Accounts { found: BTreeMap::new(), unread: BTreeMap::new(), search: None };
+    known.into_iter().for_each(|read| accounts.take(read));
+    let new = match searched {
+        Ok(ids) => ids.into_iter().filter(|id| !accounts.has(id)).collect(),
         Err(error) => {
-            let seen = AccountsSeen::LinkedOnly(error.to_string());
-            Accounts { found, seen, trouble: Some(Trouble::from_auth0(&error)) }
+            accounts.search = Some(error);
+            Vec::new()
         }
-    }
+    };
+    let new = join_all(new.into_iter().map(|id| read_one(looker, id, case, means))).await;
+    new.into_iter().for_each(|read| accounts.take(read));
+    accounts
 }
 
 impl Accounts {
-    fn unread(error: &auth0::Error) -> Accounts {
-        let seen = AccountsSeen::Unread(error.to_string());
-        Accounts { found: BTreeMap::new(), seen, trouble: Some(Trouble::from_auth0(error)) }
+    fn take(&mut self, read: Read) {
+        match read {
+            Read::Found(account) => _ = self.found.insert(account.id.clone(), account),
+            Read::Unread(id, error) => _ = self.unread.insert(id, error),
+            Read::Gone(_) => {}
+        }
+    }
+
+    fn has(&self, id: &AccountId) -> bool {
+        self.found.contains_key(id) || self.unread.contains_key(id)
+    }
+
+    fn errors(&self) -> impl Iterator<Item = &auth0::Error> {
+        self.unread.values().chain(&self.search)
+    }
+
+    fn seen(&self) -> AccountsSeen {
+        match self.errors().next() {
+            None => AccountsSeen::All,
+            Some(error) if self.found.is_empty() && !self.unread.is_empty() => {
+                AccountsSeen::Unread(error.to_string())
+            }
+            Some(error) => {
+                AccountsSeen::Partly { unread: self.unread.keys().cloned().collect(), why: error.to_string() }
+            }
+        }
+    }
+
+    /// What stops everybody comes before what stops this one.
+    fn trouble(&self) -> Option<Trouble> {
+        let gravest = self.errors().find(|error| error.is_vendor_away()).or_else(|| self.errors().next());
+        gravest.map(Trouble::from_auth0)
     }
 }
 
-/// Accounts known from the link index or the case. One that answers 404 may live on as an identity of another, which
+/// What became of reading one account.
+enum Read {
+    Found(Account),
+    Gone(AccountId),
+    Unread(AccountId, auth0::Error),
+}
+
+/// An account known from the link index or the case. One that answers 404 may live on as an identity of another, which
 /// is then the one to contain; otherwise it is gone and leaves the index.
-async fn read_known(
-    looker: &Looker,
-    known: BTreeSet<AccountId>,
-    case: Option<&Case>,
-    means: Means,
-) -> Result<BTreeMap<AccountId, Account>, auth0::Error> {
-    let read = join_all(known.iter().map(|id| read_one(looker, id, case, means))).await;
-    let mut found = BTreeMap::new();
-    for (id, account) in known.iter().zip(read) {
-        if let Some((id, account)) = account? {
-            found.insert(id, account);
-            continue;
-        }
-        if let Some(holder) = looker.auth0.holder_of(id).await?
-            && let Some((holder, account)) = read_one(looker, &holder, case, means).await?
-        {
-            found.insert(holder, account);
-        }
+async fn read_known(looker: &Looker, id: AccountId, case: Option<&Case>, means: Means) -> Read {
+    match read_one(looker, id, case, means).await {
+        Read::Gone(id) => match looker.auth0.holder_of(&id).await {
+            Ok(Some(holder)) => read_one(looker, holder, case, means).await,
+            Ok(None) => Read::Gone(id),
+            Err(error) => Read::Unread(id, error),
+        },
+        read => read,
     }
-    Ok(found)
 }
 
-async fn read_one(
-    looker: &Looker,
-    id: &AccountId,
-    case: Option<&Case>,
-    means: Means,
-) -> Result<Option<(AccountId, Account)>, auth0::Error> {
+/// Whole or not at all: half an account would be taken for what it is not.
+async fn read_one(looker: &Looker, id: AccountId, case: Option<&Case>, means: Means) -> Read {
     let ended =
-        case.and_then(|case| case.accounts.get(id)).filter(|progress| progress.block != BlockProgress::Gone);
-    let Some(mut account) = looker.auth0.account(id).await? else { return Ok(None) };
+        case.and_then(|case| case.accounts.get(&id)).filter(|progress| progress.block != BlockProgress::Gone);
+    let mut account = match looker.auth0.account(&id).await {
+        Ok(Some(account)) => account,
+        Ok(None) => return Read::Gone(id),
+        Err(error) => return Read::Unread(id, error),
+    };
     if let Some((progress, ended_by)) = ended.and_then(|progress| Some((progress, progress.ended_by?))) {
-        account.access = looker.auth0.access(id, ended_by.max(means)).await?;
-        read_extras(looker, id, progress, &mut account.access).await;
+        account.access = match looker.auth0.access(&id, ended_by.max(means)).await {
+            Ok(access) => access,
+            Err(error) => return Read::Unread(id, error),
+        };
+        read_extras(looker, &id, progress, &mut account.access).await;
     }
-    Ok(Some((id.clone(), account)))
+    Read::Found(account)
 }
 
 /// What cannot be read stays unread: nothing beside the lockout keeps the lockout from being read back.

@@ -101,7 +101,7 @@ pub(super) fn next_entra_sessions(
 /// Whoever is known to be deleted has none. A protected account of the person is protected from that, too.
 pub(super) fn wants_entra_sessions(snapshot: &Snapshot, policy: &Policy, case: &Case) -> bool {
     let is_gone = matches!(snapshot.directory, Directory::SoftDeleted(_) | Directory::Missing);
-    let mut accounts = snapshot.accounts.keys().chain(case.accounts.keys());
+    let mut accounts = snapshot.known_accounts().chain(case.accounts.keys());
     policy.contain.also.entra_sessions == EntraSessions::End
         && case.response == Response::Contain
         && !is_gone

@@ -224,6 +224,41 @@ fn linked_accounts_are_contained_while_the_search_fails() {
 }
 
 #[test]
+fn an_account_that_cannot_be_read_keeps_nobody_from_locking_the_others() {
+    let scene = anna().account("auth0|2").account_unread("auth0|2").alert(RiskLevel::High);
+    assert_snapshot!(scene.verified().print(), @"
+    accepted, contain: risk high, at risk: leakedCredentials
+      waad|1 blocked by us, ended by revoke-access
+      open: an account of the person could not be read: Auth0 answered 500
+    next: again in 100ms
+    ");
+    let read = scene.verified().auth0_read().account("auth0|2");
+    assert_eq!(read.verified().case().state, CaseState::Verified);
+    assert_eq!(read.verified().case().accounts.len(), 2);
+}
+
+#[test]
+fn an_account_that_cannot_be_read_any_more_is_not_taken_for_gone() {
+    let verified = anna().account("auth0|2").alert(RiskLevel::High).verified();
+    let unread = verified.clone().account_unread("auth0|2");
+    assert_eq!(unread.saved().case().accounts, verified.case().accounts);
+    assert_snapshot!(unread.unblocked_by_somebody("waad|1").print(), @"
+    requested, contain: risk high, at risk: leakedCredentials
+      auth0|2 blocked by us, ended by revoke-access
+      waad|1 block wanted, ended by revoke-access; open: not blocked by this case yet
+      open: an account of the person could not be read: Auth0 answered 500
+    do: Block waad|1 (risk high, at risk: leakedCredentials)
+    next: again in 100ms
+    ");
+}
+
+#[test]
+fn an_account_that_is_protected_and_cannot_be_read_protects_the_person() {
+    let scene = anna().account("auth0|2").protected_account("auth0|2").account_unread("auth0|2");
+    assert_eq!(scene.alert(RiskLevel::High).plan().actions, []);
+}
+
+#[test]
 fn auth0_unread_in_the_middle_forgets_nothing() {
     let half = anna().alert(RiskLevel::High).applied();
     let away = half.clone().auth0_unread();

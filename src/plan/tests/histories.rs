@@ -80,12 +80,17 @@ fn step() -> impl Strategy<Value = Step> {
         1 => account.clone().prop_map(Step::AccountCreated),
         1 => account.prop_map(Step::Protection),
         2 => prop_oneof![Just(Graph::Answers), Just(Graph::Away)].prop_map(Step::GraphIs),
-        2 => prop_oneof![Just(Auth0::Answers), Just(Auth0::SearchAway), Just(Auth0::Away)].prop_map(Step::Auth0Is),
+        2 => auth0().prop_map(Step::Auth0Is),
         2 => prop_oneof![Just(Lost::BeforeTheWrite), Just(Lost::AfterTheWrite)].prop_map(Step::LosesReply),
         2 => prop_oneof![0..2_u64, 10..20_u64, 3000..4000_u64].prop_map(Step::Waits),
         1 => Just(Step::Killed),
         12 => Just(Step::Round),
     ]
+}
+
+fn auth0() -> impl Strategy<Value = Auth0> {
+    let account_away = prop::sample::select(&ACCOUNTS[..]).prop_map(Auth0::AccountAway);
+    prop_oneof![Just(Auth0::Answers), Just(Auth0::SearchAway), account_away, Just(Auth0::Away)]
 }
 
 fn level() -> impl Strategy<Value = RiskLevel> {

@@ -3,7 +3,7 @@
 //! [`person`] starts from the plainest scene: enforce mode, enabled in Entra, no risk listed, Auth0 fully read, no
 //! account, nothing asked. Each verb changes one thing. Every plan made here is made twice and passes its check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -274,7 +274,16 @@ impl Scene {
     }
 
     pub fn linked_only(mut self) -> Scene {
-        self.snapshot.accounts_seen = AccountsSeen::LinkedOnly("Auth0 answered 503 to the search".into());
+        self.snapshot.accounts_seen =
+            AccountsSeen::Partly { unread: BTreeSet::new(), why: "Auth0 answered 503 to the search".into() };
+        self
+    }
+
+    /// As the worker sees it: everything was read but this one, which is known.
+    pub fn account_unread(mut self, account: &str) -> Scene {
+        self.snapshot.accounts.remove(&id(account));
+        let (unread, why) = (BTreeSet::from([id(account)]), "Auth0 answered 500".into());
+        self.snapshot.accounts_seen = AccountsSeen::Partly { unread, why };
         self
     }
 

@@ -44,6 +44,8 @@ pub(super) enum Graph {
 pub(super) enum Auth0 {
     Answers,
     SearchAway,
+    /// Whatever is asked about this account fails.
+    AccountAway(&'static str),
     Away,
 }
 
@@ -152,7 +154,11 @@ impl World {
     pub fn write(&mut self, action: &Action) -> Outcome {
         let away = match action {
             Action::EndEntraSessions { .. } => self.graph == Graph::Away,
-            _ => self.auth0 == Auth0::Away,
+            _ => match self.auth0 {
+                Auth0::Answers | Auth0::SearchAway => false,
+                Auth0::AccountAway(account) => action.account() == Some(&id(account)),
+                Auth0::Away => true,
+            },
         };
         if away {
             return Outcome::Failed { why: "the vendor answered 503".into(), now: WhatNow::BackOff };
@@ -273,14 +279,19 @@ impl World {
         let mut snapshot = Snapshot { accounts: BTreeMap::new(), ..self.scene.snapshot.clone() };
         snapshot.accounts_seen = match self.auth0 {
             Auth0::Answers => AccountsSeen::All,
-            Auth0::SearchAway => AccountsSeen::LinkedOnly("Auth0 answered 503 to the search".into()),
+            Auth0::SearchAway => AccountsSeen::Partly {
+                unread: BTreeSet::new(),
+                why: "Auth0 answered 503 to the search".into(),
+            },
+            Auth0::AccountAway(account) => self.all_but(id(account), known),
             Auth0::Away => AccountsSeen::Unread("Auth0 answered 503".into()),
         };
         for (id, account) in &self.accounts {
-            let found = match self.auth0 {
-                Auth0::Answers => true,
-                Auth0::SearchAway => known.contains(id),
-                Auth0::Away => false,
+            let found = match &snapshot.accounts_seen {
+                AccountsSeen::All => true,
+                AccountsSeen::Partly { unread, .. } if unread.is_empty() => known.contains(id),
+                AccountsSeen::Partly { unread, .. } => !unread.contains(id),
+                AccountsSeen::Unread(_) => false,
             };
             let access =
                 if ended.contains(id) { account.access(self.tenant.listing) } else { Access::default() };
@@ -289,5 +300,13 @@ impl World {
             }
         }
         snapshot
+    }
+
+    /// Whether it is still there is not known either.
+    fn all_but(&self, away: AccountId, known: &[AccountId]) -> AccountsSeen {
+        if !self.accounts.contains_key(&away) && !known.contains(&away) {
+            return AccountsSeen::All;
+        }
+        AccountsSeen::Partly { unread: BTreeSet::from([away]), why: "Auth0 answered 500".into() }
     }
 }

@@ -232,6 +232,39 @@ crate::stories! {
         stage.end().await;
     }
 
+    an_account_that_auth0_cannot_show_keeps_no_other_open(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, enterprise) = stage.at_risk("Anna Berg", "high");
+        let database = stage.twin.world().add_database_account(anna);
+        stage.twin.world().sign_in(&database);
+        let shown = Match::vendor(Vendor::Auth0).method("GET").route(&database.replace('|', "%7C"));
+        let failing = stage.twin.faults().inject(shown, Fault::Status(500), Times::Forever);
+        stage.alert(anna, "high").await;
+        stage.until_open(anna, CaseState::Accepted, "an account of the person could not be read").await;
+        assert!(stage.is_locked_out(&enterprise));
+        assert!(!stage.is_blocked(&database), "what cannot be read is not written");
+        stage.twin.faults().lift(failing);
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&database));
+        stage.end().await;
+    }
+
+    an_account_found_late_is_locked_while_the_sessions_of_another_cannot_be_listed(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, _, _) = stage.contained("Anna Berg").await;
+        let sessions = Match::vendor(Vendor::Auth0).method("GET").route("/sessions");
+        let failing = stage.twin.faults().inject(sessions, Fault::Status(503), Times::Forever);
+        let database = stage.twin.world().add_database_account(anna);
+        stage.twin.world().sign_in(&database);
+        stage.alert(anna, "high").await;
+        stage.until("the new account is blocked", async || stage.is_blocked(&database).then_some(())).await;
+        stage.until_failed(Vendor::Auth0, 1).await;
+        stage.twin.faults().lift(failing);
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&database));
+        stage.end().await;
+    }
+
     a_missing_permission_becomes_a_dead_letter_that_is_replayed_when_it_is_mended(stage, Setup::unlimited()) {
         stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
         stage.start().await;

@@ -47,7 +47,8 @@ fn nothing_is_made_before_everything_was_searched() {
     scene.snapshot.depth = Depth::Known;
     assert_eq!(scene.plan().next, Next::ReadWhole);
     scene.snapshot.depth = Depth::Full;
-    scene.snapshot.accounts_seen = AccountsSeen::LinkedOnly("the search failed".into());
+    let (unread, why) = (BTreeSet::new(), "the search failed".into());
+    scene.snapshot.accounts_seen = AccountsSeen::Partly { unread, why };
     let plan = scene.plan();
     assert!(plan.actions.is_empty(), "{plan:?}");
 }
