@@ -16,18 +16,18 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::harness::{Backend, DISABLED_EVERY_SECONDS, PATIENCE, Stage};
 use scene::{Scene, present};
-use step::{Leavers, Step};
+use step::{Joiners, Leavers, Step};
 
 /// A purge is believed when it is still so after ten minutes.
 const LONG_AGO: Duration = Duration::from_secs(601);
 /// More rows than one page of a delta query has.
 const DELTA_PAGE: usize = 3;
 
-async fn live(leavers: Leavers, steps: Vec<Step>) -> Result<(), TestCaseError> {
+async fn live(joiners: Joiners, leavers: Leavers, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let setup = Setup { delta_page: DELTA_PAGE, ..Setup::unlimited() };
     let mut stage = Stage::set(Backend::Embedded, setup).await.unwrap();
     stage.set_env(DISABLED_EVERY_SECONDS, "5");
-    let mut scene = Scene::set(&mut stage.twin.world(), leavers);
+    let mut scene = Scene::set(&mut stage.twin.world(), joiners, leavers);
     stage.policy(&scene.policy());
     stage.start_subscribed().await;
     for step in &steps {
@@ -121,11 +121,11 @@ fn after_the_last_sweep_managed_state_is_policy_and_the_rest_is_untouched() {
         RngSeed::Fixed(seed) => seed,
         RngSeed::Random => fastrand::u64(..),
     };
-    let histories = (step::leavers(), proptest::collection::vec(step::step(), 5..40));
+    let histories = (step::joiners(), step::leavers(), proptest::collection::vec(step::step(), 5..40));
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..config };
-    let lived = TestRunner::new(config).run(&histories, |(leavers, steps)| {
+    let lived = TestRunner::new(config).run(&histories, |(joiners, leavers, steps)| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        runtime.block_on(live(leavers, steps))
+        runtime.block_on(live(joiners, leavers, steps))
     });
     lived.unwrap_or_else(|failure| panic!("with PROPTEST_RNG_SEED={seed}: {failure}"));
 }

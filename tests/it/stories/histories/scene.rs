@@ -9,7 +9,7 @@ use lockstep_twin::{
 use serde_json::{Value, json};
 
 use super::super::directory::{attribute, unprovisioned};
-use super::step::{Leavers, Step};
+use super::step::{Joiners, Leavers, Step};
 use crate::harness::Stage;
 
 const PEOPLE: usize = 4;
@@ -18,14 +18,19 @@ const DEPARTMENTS: [&str; 3] = ["Research", "Sales", ""];
 /// Two that the policy names, and one that it does not.
 const ROLES: [&str; 3] = ["Engineer", "Reader", UNMANAGED];
 const UNMANAGED: &str = "Unmanaged";
+/// Held inside the organization; losing it ends the tokens that carry it.
+const ADMIN: &str = "Admin";
+const MFA: &str = "require_mfa";
 
 pub struct Scene {
+    joiners: Joiners,
     leavers: Leavers,
     pub people: Vec<PersonId>,
     /// The first three are named by the policy.
     groups: Vec<GroupId>,
     roles: Vec<String>,
     organization: String,
+    admin: String,
     /// Who was ever deleted in Entra.
     left: BTreeSet<PersonId>,
     theirs: BTreeMap<AccountId, Left<Value>>,
@@ -41,13 +46,15 @@ struct Left<T> {
 }
 
 impl Scene {
-    pub fn set(world: &mut World, leavers: Leavers) -> Scene {
+    pub fn set(world: &mut World, joiners: Joiners, leavers: Leavers) -> Scene {
         let mut scene = Scene {
+            joiners,
             leavers,
             people: Vec::new(),
             groups: (0..GROUPS).map(|n| world.create_group(&format!("Group {n}"))).collect(),
             roles: ROLES.map(|name| world.create_role(name)).into(),
             organization: world.create_organization("acme"),
+            admin: world.create_role(ADMIN),
             left: BTreeSet::new(),
             theirs: BTreeMap::new(),
             unmanaged: BTreeMap::new(),
@@ -59,16 +66,22 @@ impl Scene {
 
     pub fn policy(&self) -> String {
         let [first, second, third] = [self.groups[0], self.groups[1], self.groups[2]];
+        let joiners = match self.joiners {
+            Joiners::Scim => "method = \"scim\"",
+            Joiners::Database => "method = \"database\"\nconnection = \"Username-Password-Authentication\"",
+        };
         let leavers = match self.leavers {
             Leavers::Kept => "delete = \"never\"",
             Leavers::DeletedAtOnce => "delete = \"after-grace\"\ngrace_days = 0",
             Leavers::DeletedWhenPurged => "delete = \"after-grace-or-purge\"\ngrace_days = 30",
         };
         format!(
-            "[sweep]\nevery_seconds = 1\n[provision]\nmethod = \"scim\"\n[leavers]\n{leavers}\n{}\
+            "[sweep]\nevery_seconds = 1\n[provision]\n{joiners}\n[leavers]\n{leavers}\n{}\
              [[roles]]\nrole = \"Engineer\"\nany_of = [\"{first}\"]\nnone_of = [\"{third}\"]\n\
              [[roles]]\nrole = \"Reader\"\nall_of = [\"{first}\", \"{second}\"]\n\
-             [[organizations]]\norganization = \"acme\"\nany_of = [\"{second}\"]\n",
+             [[organizations]]\norganization = \"acme\"\nany_of = [\"{second}\"]\n\
+             [[organizations.roles]]\nrole = \"{ADMIN}\"\nany_of = [\"{first}\"]\nprivileged = true\n\
+             [mfa]\nmetadata_key = \"{MFA}\"\nany_of = [\"{third}\"]\n",
             attribute("app_metadata.department", "department"),
         )
     }
@@ -257,12 +270,16 @@ impl Scene {
         let groups: BTreeSet<GroupId> = world.transitive_groups_of(person);
         let within = |n: usize| groups.contains(&self.groups[n]);
         let has = |n: usize| state.roles.contains(&self.roles[n]);
+        let inside = state.organizations.get(&self.organization);
+        let is_flagged = state.app_metadata.get(MFA) == Some(&json!(true));
         let facts = [
             ("is blocked", !state.blocked),
             ("department", state.app_metadata.get("department").and_then(Value::as_str) == department),
             ("Engineer", has(0) == (within(0) && !within(2))),
             ("Reader", has(1) == (within(0) && within(1))),
-            ("acme", state.organizations.contains_key(&self.organization) == within(1)),
+            ("acme", inside.is_some() == within(1)),
+            ("Admin", inside.is_some_and(|roles| roles.contains(&self.admin)) == (within(0) && within(1))),
+            ("the second factor", is_flagged == within(2)),
         ];
         let wrong = facts.into_iter().filter(|(_, holds)| !holds);
         wrong.map(|(what, _)| format!("{id}: {what} is not as the policy says")).collect()

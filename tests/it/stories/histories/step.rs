@@ -16,6 +16,13 @@ pub enum Leavers {
     DeletedWhenPurged,
 }
 
+/// How accounts come to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joiners {
+    Scim,
+    Database,
+}
+
 #[derive(Debug, Clone)]
 pub enum Step {
     Hire,
@@ -49,6 +56,10 @@ pub enum Step {
 
 pub fn leavers() -> impl Strategy<Value = Leavers> {
     prop_oneof![Just(Leavers::Kept), Just(Leavers::DeletedAtOnce), Just(Leavers::DeletedWhenPurged)]
+}
+
+pub fn joiners() -> impl Strategy<Value = Joiners> {
+    prop_oneof![Just(Joiners::Scim), Just(Joiners::Database)]
 }
 
 pub fn step() -> impl Strategy<Value = Step> {
