@@ -115,14 +115,15 @@ async fn end(mut stage: Stage) {
 
 #[test]
 fn after_the_last_sweep_managed_state_is_policy_and_the_rest_is_untouched() {
-    // Few and short: each is a whole service over HTTP.
-    let config = Config { cases: 5, max_shrink_iters: 8, failure_persistence: None, ..Config::default() };
+    let config = Config { max_shrink_iters: 8, failure_persistence: None, ..Config::default() };
+    // Few and short: each is a whole service over HTTP. `PROPTEST_CASES=200` explores further.
+    let cases = std::env::var_os("PROPTEST_CASES").map_or(5, |_| config.cases);
     let seed = match config.rng_seed {
         RngSeed::Fixed(seed) => seed,
         RngSeed::Random => fastrand::u64(..),
     };
     let histories = (step::joiners(), step::leavers(), proptest::collection::vec(step::step(), 5..40));
-    let config = Config { rng_seed: RngSeed::Fixed(seed), ..config };
+    let config = Config { cases, rng_seed: RngSeed::Fixed(seed), ..config };
     let lived = TestRunner::new(config).run(&histories, |(joiners, leavers, steps)| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(live(joiners, leavers, steps))
