@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lockstep::clock::{Clock, SystemClock};
 use lockstep_twin::setup::{Login, environment_with};
-use lockstep_twin::{Setup, Twin, Vendor};
+use lockstep_twin::{MailDoor, Setup, Twin, Vendor};
 use serde_json::Value;
 
 use super::program::{Place, Ran};
@@ -454,4 +454,33 @@ async fn a_mail_server_is_greeted_and_no_mail_leaves() {
     let said = clinic.twin.journal();
     assert_eq!((said.count(Vendor::Mail, "MAIL"), said.count(Vendor::Mail, "AUTH")), (0, 0));
     assert_eq!(said.complaints(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_behind_tls_must_be_trusted_and_know_us() {
+    for mail_door in [MailDoor::StartTls, MailDoor::Implicit] {
+        let mut clinic = Clinic::open(Setup { mail_door, ..Setup::unlimited() }).await;
+        clinic.in_order();
+        for (name, value) in clinic.twin.env_to_tell() {
+            clinic.place.set(&name, &value);
+        }
+        let stranger = clinic.ask();
+        assert!(
+            fix_of(&stranger, "SMTP_URL does not let Lockstep in").contains("not trusted"),
+            "{stranger:#?}"
+        );
+        let said = clinic.twin.journal();
+        assert_eq!((said.count(Vendor::Mail, "AUTH"), said.count(Vendor::Mail, "MAIL")), (0, 0));
+        clinic.place.write("mail-server.pem", clinic.twin.mail_certificate_pem());
+        let authority = clinic.place.path("mail-server.pem");
+        clinic.place.set("SSL_CERT_FILE", authority.to_str().unwrap());
+        let ran = clinic.ask();
+        assert!(ran.out.contains("ok     Mail: the server in SMTP_URL lets Lockstep in"), "{}", ran.out);
+        let wrong = clinic.twin.urls().smtp_url.replace(&clinic.twin.setup().mail_login.1, "hunter2");
+        clinic.place.set("SMTP_URL", &wrong);
+        let ran = clinic.ask();
+        assert!(fix_of(&ran, "SMTP_URL does not let Lockstep in").contains("check user and password"));
+        assert!(!format!("{ran:?}").contains("hunter2"));
+        assert_eq!(clinic.twin.journal().complaints(), []);
+    }
 }

@@ -1,7 +1,9 @@
 //! Mail and tickets beside Slack, as the policy says; none of them waits for another.
 
+use std::process::Stdio;
+
 use lockstep::case::CaseState;
-use lockstep_twin::{Setup, Vendor};
+use lockstep_twin::{MailDoor, Setup, Vendor};
 
 use crate::harness::{Backend, Stage};
 
@@ -18,6 +20,24 @@ impl Stage {
 
     fn hooks(&self) -> Vec<String> {
         self.twin.world().hooks().iter().map(|hook| hook.kind().to_owned()).collect()
+    }
+
+    /// One lockout and its mail, by a process that is given the mail server's certificate to trust: the variable that names
+    /// it is the process's.
+    async fn mails_a_lockout_through_the_door(&mut self) {
+        self.tells_everywhere();
+        let file = self.dir.path().join("mail-server.pem");
+        std::fs::write(&file, self.twin.mail_certificate_pem()).unwrap();
+        self.set_env("SSL_CERT_FILE", file.to_str().unwrap());
+        self.be_reachable();
+        let mut program = self.spawn(Stdio::null());
+        self.until_subscribed().await;
+        let (anna, _) = self.at_risk("Anna Berg", "high");
+        let sender = self.twin.sender(self.env["LOCKSTEP_PUBLIC_URL"].clone());
+        assert_eq!(sender.signed_risk_alert(anna, "high").await.unwrap().status, 202);
+        self.until_mailed("verified in").await;
+        program.kill().await.unwrap();
+        assert_eq!(self.letters().len(), 1, "{:?}", self.letters());
     }
 
     async fn until_mailed(&self, words: &str) {
@@ -53,6 +73,24 @@ crate::stories! {
         assert_eq!(stage.letters().len(), 1, "{:?}", stage.letters());
         assert_eq!(stage.hooks(), ["case.requested", "case.verified", "case.released"]);
         assert_eq!(stage.messages().len(), 1);
+        stage.end().await;
+    }
+
+    a_mail_server_with_starttls_and_sign_in_gets_the_mail(
+        stage, Setup { mail_door: MailDoor::StartTls, ..Setup::unlimited() }
+    ) {
+        stage.mails_a_lockout_through_the_door().await;
+        let said = stage.twin.journal();
+        assert_eq!((said.count(Vendor::Mail, "STARTTLS"), said.count(Vendor::Mail, "AUTH")), (1, 1));
+        stage.end().await;
+    }
+
+    a_mail_server_with_tls_from_the_first_byte_gets_the_mail(
+        stage, Setup { mail_door: MailDoor::Implicit, ..Setup::unlimited() }
+    ) {
+        stage.mails_a_lockout_through_the_door().await;
+        let said = stage.twin.journal();
+        assert_eq!((said.count(Vendor::Mail, "STARTTLS"), said.count(Vendor::Mail, "AUTH")), (0, 1));
         stage.end().await;
     }
 

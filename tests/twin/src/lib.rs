@@ -30,7 +30,7 @@ pub use faults::{DeltaExpiry, Fault, FaultId, Faults, Match, Mishap, PageFault, 
 pub use journal::{Complaint, Entry, Journal, Outcome};
 pub use send::{Answer, Deliveries, Delivery, SendError, Sender};
 pub use setup::{
-    FederatedCredential, Latency, Login, Patience, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls,
+    FederatedCredential, Latency, Login, MailDoor, Patience, Plan, PlanRefusal, Ports, RateLimit, Setup, Urls,
 };
 pub use twin::Twin;
 pub use world::{

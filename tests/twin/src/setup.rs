@@ -114,6 +114,29 @@ impl FederatedCredential {
     }
 }
 
+/// How the mail server lets clients in. Behind TLS it wants them to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailDoor {
+    /// Without TLS and without a sign-in, as on the machine itself.
+    Open,
+    StartTls,
+    /// TLS from the first byte.
+    Implicit,
+}
+
+impl MailDoor {
+    /// What the settings of a client say; a certificate is for a name.
+    pub(crate) fn url(self, http: &str, (user, password): &(String, String)) -> String {
+        let address = http.trim_start_matches("http://");
+        let named = address.replace("127.0.0.1", "localhost");
+        match self {
+            MailDoor::Open => format!("smtp://{address}"),
+            MailDoor::StartTls => format!("smtp://{user}:{password}@{named}?tls=required"),
+            MailDoor::Implicit => format!("smtps://{user}:{password}@{named}"),
+        }
+    }
+}
+
 /// Everything a twin is started with. `Setup::default()` and struct update syntax are the way to write one.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -191,6 +214,9 @@ pub struct Setup {
     pub event_grid_secret: String,
     /// Signs the tickets' webhooks.
     pub ticket_webhook_secret: String,
+    pub mail_door: MailDoor,
+    /// User and password of whoever hands in mail, where the door asks.
+    pub mail_login: (String, String),
     pub latency: Latency,
     /// Journal entries kept; the oldest go first, the counters stay exact.
     pub journal_cap: usize,
@@ -241,6 +267,8 @@ impl Default for Setup {
             azure_monitor_secret: "twin-azure-monitor-secret-41d7".into(),
             event_grid_secret: "twin-event-grid-secret-8c26".into(),
             ticket_webhook_secret: "whsec_dHdpbi10aWNrZXQtd2ViaG9vay1zZWNyZXQtMDA=".into(),
+            mail_door: MailDoor::Open,
+            mail_login: ("lockstep".into(), "twin-mail-password".into()),
             latency: Latency::default(),
             journal_cap: 200_000,
             ports: None,
@@ -282,7 +310,7 @@ pub struct Urls {
     pub slack_api_url: String,
     /// An incoming webhook of the same channel.
     pub slack_webhook_url: String,
-    /// A mail server without TLS.
+    /// A mail server, with the user and the way of TLS that its door wants.
     pub smtp_url: String,
     /// A ticket system's inbound webhook.
     pub ticket_url: String,

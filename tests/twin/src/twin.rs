@@ -58,7 +58,7 @@ impl Twin {
             auth0_url,
             slack_api_url: format!("{slack}/api/"),
             slack_webhook_url: format!("{slack}/services/T0TWIN00001/B0TWIN00001/twinwebhooksecret"),
-            smtp_url: smtp.replace("http://", "smtp://"),
+            smtp_url: state.setup.mail_door.url(&smtp, &state.setup.mail_login),
             ticket_url: format!("{ticket}/hooks/lockstep?key={}", crate::wire::ticket::KEY),
         };
         Twin { running: Arc::new(Running { state, urls, tasks }) }
@@ -102,6 +102,11 @@ impl Twin {
     /// The same with another credential; the files that it names are the caller's to write.
     pub fn env_with(&self, login: Login<'_>) -> BTreeMap<String, String> {
         environment_with(self.setup(), &self.running.urls, login)
+    }
+
+    /// The certificate of the mail server, as one PEM text: trusted by nobody who is not given it.
+    pub fn mail_certificate_pem(&self) -> &'static str {
+        crate::wire::smtp::tls::certificate_pem()
     }
 
     /// Key and certificate of the client that [`Setup::default`] registers, as one PEM text.

@@ -1,15 +1,20 @@
-//! A mail server that takes mail and sends none on (RFC 5321): EHLO, MAIL, RCPT, DATA, RSET, NOOP, QUIT; neither TLS nor
-//! sign-in. Each command is a request in the journal, its verb the route; a fault on `DATA` strikes when the mail has
+//! A mail server that takes mail and sends none on (RFC 5321): EHLO, MAIL, RCPT, DATA, RSET, NOOP, QUIT; with TLS and
+//! sign-in (RFC 3207, RFC 4954: PLAIN) where the setup wants them. Each command is a request in the journal, its verb the route; a fault on `DATA` strikes when the mail has
 //! arrived. What no careful client sends is loud.
 
 mod letter;
+pub(crate) mod tls;
 
 use super::State;
 use crate::faults::{Fault, Request, Strike, Vendor};
 use crate::journal::{Complaint, Entry, Outcome};
+use crate::setup::MailDoor;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tls::Stream;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -30,8 +35,10 @@ struct Over;
 
 struct Conversation {
     state: Arc<State>,
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
+    is_sealed: bool,
     has_greeted: bool,
+    has_signed_in: bool,
     from: Option<String>,
     to: Vec<String>,
 }
@@ -39,8 +46,20 @@ struct Conversation {
 /// Talks to one client until either side hangs up.
 pub(crate) async fn connection(state: Arc<State>, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
-    let stream = BufReader::new(stream);
-    let mut talk = Conversation { state, stream, has_greeted: false, from: None, to: Vec::new() };
+    let door = state.setup.mail_door;
+    let stream: Stream = Box::new(stream);
+    let is_sealed = door == MailDoor::Implicit;
+    let stream = if is_sealed { tls::seal(stream).await } else { Some(stream) };
+    let Some(stream) = stream else { return };
+    let mut talk = Conversation {
+        state,
+        stream: BufReader::new(stream),
+        is_sealed,
+        has_greeted: false,
+        has_signed_in: door == MailDoor::Open,
+        from: None,
+        to: Vec::new(),
+    };
     if talk.say("220 mail.contoso-twin.example ESMTP").await.is_ok() {
         while talk.command().await.is_ok() {}
     }
@@ -68,8 +87,32 @@ impl Conversation {
             Some(reply) => reply,
             None => self.perform(verb, argument),
         };
-        self.answer(at, verb, argument, &reply, Some(strike)).await?;
-        if verb == "QUIT" { Err(Over) } else { Ok(()) }
+        self.answer(at, verb, shown(verb, argument), &reply, Some(strike)).await?;
+        match verb {
+            "QUIT" => Err(Over),
+            "STARTTLS" if reply.starts_with("220") => self.seal().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whatever was said before TLS is forgotten (RFC 3207, 4.2).
+    async fn seal(&mut self) -> Result<(), Over> {
+        (self.has_greeted, self.has_signed_in) = (false, false);
+        self.forget();
+        // What came with the command and before the handshake goes with the buffer.
+        let bare = std::mem::replace(self.stream.get_mut(), Box::new(tokio::io::empty()));
+        self.stream = BufReader::new(tls::seal(bare).await.ok_or(Over)?);
+        self.is_sealed = true;
+        Ok(())
+    }
+
+    /// What may be asked for now besides mail.
+    fn offers(&self, verb: &str) -> bool {
+        match verb {
+            "STARTTLS" => self.state.setup.mail_door == MailDoor::StartTls && !self.is_sealed,
+            "AUTH" => self.is_sealed,
+            _ => false,
+        }
     }
 
     fn strike(&self, verb: &'static str, path: &str) -> Strike {
@@ -82,8 +125,21 @@ impl Conversation {
             "EHLO" => {
                 self.has_greeted = true;
                 self.forget();
-                "250-mail.contoso-twin.example\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 1048576".to_owned()
+                let offers = ["STARTTLS", "AUTH"].into_iter().filter(|verb| self.offers(verb));
+                let offers =
+                    offers.map(|verb| if verb == "AUTH" { "250-AUTH PLAIN\r\n" } else { "250-STARTTLS\r\n" });
+                let offers: String = offers.collect();
+                format!(
+                    "250-mail.contoso-twin.example\r\n{offers}250-ENHANCEDSTATUSCODES\r\n250 SIZE 1048576"
+                )
             }
+            "STARTTLS" if self.offers(verb) => "220 2.0.0 go on".to_owned(),
+            "AUTH" if self.offers(verb) && self.has_greeted => {
+                self.has_signed_in = is_plain(argument, &self.state.setup.mail_login);
+                let reply = if self.has_signed_in { "235 2.7.0 welcome" } else { "535 5.7.8 who are you?" };
+                reply.to_owned()
+            }
+            "MAIL" if !self.has_signed_in => "530 5.7.0 sign in first".to_owned(),
             "MAIL" if self.has_greeted && self.from.is_none() => match path(argument, "FROM:") {
                 Some(from) => {
                     self.from = Some(from);
@@ -237,6 +293,17 @@ impl Conversation {
             body,
         });
     }
+}
+
+/// What is written down of a command: no password.
+fn shown<'a>(verb: &str, argument: &'a str) -> &'a str {
+    if verb == "AUTH" { argument.split(' ').next().unwrap_or_default() } else { argument }
+}
+
+/// `PLAIN` and what RFC 4616 wants, in base64.
+fn is_plain(argument: &str, (user, password): &(String, String)) -> bool {
+    let given = argument.strip_prefix("PLAIN ").and_then(|given| STANDARD.decode(given).ok());
+    given.is_some_and(|given| given == format!("\0{user}\0{password}").into_bytes())
 }
 
 fn fault(strike: &Strike, argument: &str) -> Option<String> {
