@@ -16,6 +16,7 @@ use super::look::{Counted, Looker, Verdict};
 use crate::clock;
 use crate::event::{Event, Lane};
 use crate::queue::{Body, Delivery, Receipt, Settlement};
+use crate::store::DeadLetter;
 
 /// How long looks that have begun may take to finish after a shutdown was asked for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -46,6 +47,9 @@ pub(super) struct Dispatcher {
     /// Keys that are being looked at, with what has arrived for them since.
     busy: HashMap<String, Vec<InHand>>,
     looks: JoinSet<Ended>,
+    /// Dead letters on their way into the store: while it does not answer, the lane goes on. Bounded by the deliveries
+    /// that the queue hands out.
+    burials: JoinSet<()>,
     /// A vendor is away: nobody new is looked at before this. Not a time of day: a clock that is set back must not stop
     /// the lane for hours.
     paused_until: Option<Instant>,
@@ -60,6 +64,7 @@ impl Dispatcher {
             attempts_max: settings.attempts_max,
             busy: HashMap::new(),
             looks: JoinSet::new(),
+            burials: JoinSet::new(),
             paused_until: None,
         }
     }
@@ -73,8 +78,9 @@ impl Dispatcher {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(ended) = self.looks.join_next() => self.take_ended(ended).await,
+                Some(buried) = self.burials.join_next() => buried.expect("burials are neither aborted nor let panic"),
                 leased = looker.deps.queue.lease(self.lane), if has_room => match leased {
-                    Ok(delivery) => self.take(delivery).await,
+                    Ok(delivery) => self.take(delivery),
                     Err(error) => {
                         tracing::warn!(lane = self.lane.word(), "the queue gives no work: {error}");
                         tokio::time::sleep(QUEUE_AGAIN).await;
@@ -91,7 +97,7 @@ impl Dispatcher {
         Some(left.max(Duration::from_millis(1)))
     }
 
-    async fn take(&mut self, delivery: Delivery) {
+    fn take(&mut self, delivery: Delivery) {
         let Delivery { receipt, attempt, body } = delivery;
         match body {
             Body::Event(event) => {
@@ -104,7 +110,7 @@ impl Dispatcher {
             }
             Body::Unreadable { reason, bytes } => {
                 let letter = dead::unreadable(self.lane, reason, bytes, self.looker.deps.clock.now());
-                self.bury(letter, receipt, attempt).await;
+                self.bury(letter, receipt, attempt);
             }
         }
     }
@@ -143,49 +149,32 @@ impl Dispatcher {
         match verdict {
             Verdict::Done => {
                 metrics.event(source, kind, "worked");
-                self.end_lease(receipt, Settlement::Done).await;
+                end_lease(&self.looker, receipt, Settlement::Done).await;
             }
             Verdict::Later { counted: Counted::Yes, why, .. } if attempt >= self.attempts_max => {
                 let why = format!("given up after {attempt} attempts: {why}");
                 metrics.event(source, kind, "dead");
                 let letter = dead::given_up(&event, why, attempt, self.looker.deps.clock.now());
-                self.bury(letter, receipt, attempt).await;
+                self.bury(letter, receipt, attempt);
             }
             Verdict::Later { at, counted, .. } => {
                 let attempt = match counted {
                     Counted::Yes => attempt + 1,
                     Counted::No => attempt,
                 };
-                self.end_lease(receipt, Settlement::Later { at: *at, attempt }).await;
+                end_lease(&self.looker, receipt, Settlement::Later { at: *at, attempt }).await;
             }
             Verdict::Dead { why } => {
                 metrics.event(source, kind, "dead");
                 let letter = dead::given_up(&event, why.clone(), attempt, self.looker.deps.clock.now());
-                self.bury(letter, receipt, attempt).await;
+                self.bury(letter, receipt, attempt);
             }
         }
     }
 
-    /// Written down first, settled afterwards: between the two it is there twice, never not at all.
-    async fn bury(&mut self, letter: crate::store::DeadLetter, receipt: Receipt, attempt: u32) {
-        let settlement = match dead::bury(&self.looker.deps, letter).await {
-            Ok(()) => Settlement::Done,
-            Err(error) => {
-                tracing::error!(lane = self.lane.word(), "a dead letter could not be written down: {error}");
-                Settlement::Later { at: clock::after(self.looker.deps.clock.now(), BURY_AGAIN), attempt }
-            }
-        };
-        self.end_lease(receipt, settlement).await;
-    }
-
-    /// A settlement that fails leaves the event on the queue: it comes again, which is harmless.
-    async fn end_lease(&self, receipt: Receipt, settlement: Settlement) {
-        if let Err(error) = self.looker.deps.queue.settle(receipt, settlement).await {
-            tracing::warn!(
-                lane = self.lane.word(),
-                "an event could not be settled and will come again: {error}"
-            );
-        }
+    fn bury(&mut self, letter: DeadLetter, receipt: Receipt, attempt: u32) {
+        let looker = self.looker.clone();
+        self.burials.spawn(async move { bury(&looker, letter, receipt, attempt).await });
     }
 
     /// Finishes what has begun, within [`GRACE`]; what waits goes back when the queue is closed.
@@ -197,12 +186,35 @@ impl Dispatcher {
                     self.settle(in_hand, &verdict).await;
                 }
             }
+            while self.burials.join_next().await.is_some() {}
         });
         if finished.await.is_err() {
             tracing::warn!(
                 lane = self.lane.word(),
-                "looks did not finish in time; their events will come again"
+                "looks or dead letters did not finish in time; their events will come again"
             );
         }
+    }
+}
+
+/// Written down first, settled afterwards: between the two it is there twice, never not at all.
+async fn bury(looker: &Looker, letter: DeadLetter, receipt: Receipt, attempt: u32) {
+    let settlement = match dead::bury(&looker.deps, letter).await {
+        Ok(()) => Settlement::Done,
+        Err(error) => {
+            tracing::error!(lane = looker.lane.word(), "a dead letter could not be written down: {error}");
+            Settlement::Later { at: clock::after(looker.deps.clock.now(), BURY_AGAIN), attempt }
+        }
+    };
+    end_lease(looker, receipt, settlement).await;
+}
+
+/// A settlement that fails leaves the event on the queue: it comes again, which is harmless.
+async fn end_lease(looker: &Looker, receipt: Receipt, settlement: Settlement) {
+    if let Err(error) = looker.deps.queue.settle(receipt, settlement).await {
+        tracing::warn!(
+            lane = looker.lane.word(),
+            "an event could not be settled and will come again: {error}"
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::super::observe::{Heard, Observed, observe};
 use super::super::record;
-use super::super::unwritten::{Ledger, Room};
+use super::super::unwritten::{Ledger, Room, within_reason};
 use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
 use crate::action::{Action, Outcome};
 use crate::apply::{self, Applied};
@@ -180,7 +180,8 @@ impl<'a> Rounds<'a> {
     }
 
     /// Plans, and writes the case and the decision down before anything is done. A case that may begin to block is counted
-    /// against the brake and saved under one lock, so that the brake is exact.
+    /// against the brake and saved under one lock, so that the brake is exact. Whatever cannot block lets go of it before
+    /// it is written down: the next lockout must not wait for the store's answer about that.
     async fn plan_and_save(
         &mut self,
         mut snapshot: Snapshot,
@@ -206,6 +207,7 @@ impl<'a> Rounds<'a> {
             tracing::error!(subject.id = %self.subject, "{refused}");
             Verdict::Dead { why: refused.to_string() }
         })?;
+        turn = turn.filter(|_| plan.case.as_ref().is_some_and(Case::is_blocking));
         match &plan.case {
             Some(case) => {
                 let decided = record::decided(&plan, &snapshot, self.ledger.case.as_ref(), now);
@@ -238,7 +240,12 @@ impl<'a> Rounds<'a> {
         if entries.is_empty() {
             return Ok(());
         }
-        self.looker.deps.store.record(entries).await.map_err(|error| self.not_saved(&error))
+        if self.looker.deps.unwritten.others_wait(self.subject) {
+            // Standing in line for a store that does not take it would hold a place in the lane.
+            return Err(self.unrecorded(RECORD_AGAIN));
+        }
+        let recorded = within_reason(self.looker.deps.store.record(entries)).await;
+        recorded.map_err(|error| self.not_saved(&error))
     }
 
     /// Containment goes on when the store cannot be written; anything else waits for it.
