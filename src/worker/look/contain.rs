@@ -36,8 +36,6 @@ const CONFLICT: Duration = Duration::from_millis(50);
 /// contained anew each time.
 const RECORD_AGAIN: Duration = Duration::from_secs(5);
 const RECORD_AGAIN_WITHOUT_ROOM: Duration = Duration::from_secs(60);
-/// Asks of one look that are weighed; further ones only repeat them.
-const ASKS_MAX: usize = 16;
 
 pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
     let _turn = looker.deps.unwritten.turn(subject).await;
@@ -77,7 +75,7 @@ impl<'a> Rounds<'a> {
         subject: Subject,
         asks: Vec<Event>,
     ) -> Result<Option<Rounds<'a>>, store::Error> {
-        let asks = still_asking(looker, strongest(asks)).await?;
+        let asks = still_asking(looker, strongest_first(asks)).await?;
         if asks.is_empty() {
             return Ok(None);
         }
@@ -447,8 +445,10 @@ async fn still_asking(looker: &Looker, asks: Vec<Event>) -> Result<Vec<Event>, s
     Ok(still)
 }
 
-/// The asks that can change the plan, at most [`ASKS_MAX`]: what people asked for, then the strongest and newest alerts.
-fn strongest(mut asks: Vec<Event>) -> Vec<Event> {
+/// What people asked for, then the strongest and newest alerts: of equal reasons the first names the case. All of them
+/// are weighed, because all of them are settled by this look: a low or hidden level may be a compromise that somebody has
+/// confirmed, or a dismissal. What the lane has in hand ([`crate::queue::IN_HAND_MAX`]) bounds them.
+fn strongest_first(mut asks: Vec<Event>) -> Vec<Event> {
     let rank = |ask: &Event| match &ask.kind {
         EventKind::ReleaseRequested { .. } | EventKind::ContainRequested { .. } => (0, 0),
         EventKind::UserDeleted => (1, 0),
@@ -456,7 +456,6 @@ fn strongest(mut asks: Vec<Event>) -> Vec<Event> {
         _ => (3, 0),
     };
     asks.sort_by_key(|ask| (rank(ask), std::cmp::Reverse(ask.received_at)));
-    asks.truncate(ASKS_MAX);
     asks
 }
 
