@@ -312,7 +312,7 @@ impl<'a> Rounds<'a> {
             Next::Settled | Next::AskForLookAlikes => Verdict::Done,
             Next::Again(after) => Verdict::Later {
                 at: clock::after(self.looker.deps.clock.now(), after),
-                counted: Counted::No,
+                counted: self.wait_counts(),
                 why,
                 pause_until: None,
             },
@@ -321,6 +321,11 @@ impl<'a> Rounds<'a> {
                 self.looker.later(&graph.unwrap_or(unheard))
             }
         }
+    }
+
+    fn wait_counts(&self) -> Counted {
+        let state = self.ledger.case.as_ref().map(|case| case.state);
+        if state == Some(CaseState::Accepted) { Counted::ForProof } else { Counted::No }
     }
 
     /// What was accepted is noted in the case; whether it holds is for the read-back to say.
