@@ -243,6 +243,10 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal_at: Option<Timestamp>,
     pub received_at: Timestamp,
+    /// When it was put on the queue, where that was later: a dead letter that was replayed, or what a look asked for because
+    /// of an older event. Older envelopes leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enqueued_at: Option<Timestamp>,
     /// The event that came from outside, when a look at it asked for this one. Older envelopes leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caused_by: Option<EventId>,
@@ -252,7 +256,7 @@ impl Event {
     /// What a look asks for by itself: a new event that nobody else has told of.
     pub fn of_ours(about: About, kind: EventKind, received_at: Timestamp) -> Event {
         let (id, source) = (EventId::new(), Source::Sweep);
-        Event { id, source, about, kind, signal_at: None, received_at, caused_by: None }
+        Event { id, source, about, kind, signal_at: None, received_at, enqueued_at: None, caused_by: None }
     }
 
     /// The same, as a consequence of the first of `asks`.
@@ -263,6 +267,11 @@ impl Event {
     /// The id of whatever began this, from the webhook to the proof: in every log line and audit record of it.
     pub fn correlation(&self) -> EventId {
         self.caused_by.unwrap_or(self.id)
+    }
+
+    /// Since when it waits to be worked on.
+    pub fn waits_since(&self) -> Timestamp {
+        self.enqueued_at.unwrap_or(self.received_at)
     }
 
     /// Where it waits. What may lock somebody out never stands behind what cannot.
@@ -348,6 +357,7 @@ mod tests {
             kind,
             signal_at: None,
             received_at: "2026-03-02T08:00:00Z".parse().unwrap(),
+            enqueued_at: None,
             caused_by: None,
         }
     }
@@ -366,6 +376,18 @@ mod tests {
         let older = String::from_utf8(first.to_envelope().unwrap()).unwrap();
         assert!(!older.contains("caused_by"), "{older}");
         assert_eq!(Event::from_envelope(older.as_bytes()).unwrap().correlation(), first.id);
+    }
+
+    #[test]
+    fn an_event_waits_since_it_was_enqueued_and_an_older_envelope_does_not_say_when() {
+        let first = event(EventKind::UserDeleted);
+        assert_eq!(first.waits_since(), first.received_at);
+        let older = String::from_utf8(first.to_envelope().unwrap()).unwrap();
+        assert!(!older.contains("enqueued_at"), "{older}");
+        let enqueued_at = "2026-03-06T08:00:00Z".parse().unwrap();
+        let replayed = Event { enqueued_at: Some(enqueued_at), ..first };
+        let read = Event::from_envelope(&replayed.to_envelope().unwrap()).unwrap();
+        assert_eq!((read.waits_since(), read), (enqueued_at, replayed));
     }
 
     #[test]

@@ -249,7 +249,16 @@ impl<'r> Notifications<'r> {
     fn made(&self, about: About, kind: EventKind, signal_at: Option<Timestamp>) -> Event {
         let received_at = self.received_at;
         let signal_at = signal_at.map(|at| at.min(received_at));
-        Event { id: EventId::new(), source: SOURCE, about, kind, signal_at, received_at, caused_by: None }
+        Event {
+            id: EventId::new(),
+            source: SOURCE,
+            about,
+            kind,
+            signal_at,
+            received_at,
+            enqueued_at: None,
+            caused_by: None,
+        }
     }
 }
 

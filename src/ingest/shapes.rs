@@ -241,6 +241,7 @@ impl Reader {
             kind: EventKind::RiskReported(RiskEvidence { detected_at: said_at, ..evidence }),
             signal_at: said_at,
             received_at: self.received_at,
+            enqueued_at: None,
             caused_by: None,
         }
     }

@@ -141,8 +141,16 @@ impl Admin {
     async fn wish(&self, about: About, kind: EventKind) -> Result<Accepted, Problem> {
         let received_at = self.now();
         let (id, signal_at) = (EventId::new(), Some(received_at));
-        let event =
-            Event { id, source: Source::Operator, about, kind, signal_at, received_at, caused_by: None };
+        let event = Event {
+            id,
+            source: Source::Operator,
+            about,
+            kind,
+            signal_at,
+            received_at,
+            enqueued_at: None,
+            caused_by: None,
+        };
         self.enqueue(&event).await?;
         self.deps.metrics.event(event.source.word(), event.kind.word(), "accepted");
         tracing::info!(event.id = %id, kind = event.kind.word(), "an operator's request was accepted");

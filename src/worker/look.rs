@@ -37,8 +37,6 @@ const FOR_A_PERSON: Duration = Duration::from_secs(60);
 const OWN_FAULT: Duration = Duration::from_secs(10);
 /// How long an event of the contain lane waits for what only Graph can tell.
 const GRAPH_AGAIN: Duration = Duration::from_secs(2);
-/// An event that nobody could work on for this long is given up on, whatever the vendor's trouble is.
-const AGE_MAX: Duration = Duration::from_secs(72 * 3600);
 
 /// A look asks for another: from here on the new one is found by what began it. Whatever else was answered by the same
 /// look is named once.
@@ -75,7 +73,10 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
     Yes,
+    /// It is nobody's fault; but nothing is worked on meanwhile, and that ends.
     No,
+    /// Nor is it ever given up on: all was done, and the proof takes as long as it takes.
+    ForProof,
 }
 
 /// What stands in the way of a look, and what now.
@@ -170,20 +171,15 @@ impl Looker {
 
     /// Looks at what the events are about. They are all about the same.
     pub(super) async fn look(&self, asks: Vec<Event>) -> Verdict {
-        let Some(oldest) = asks.iter().map(|ask| ask.received_at).min() else { return Verdict::Done };
-        let verdict = match (asks[0].about, self.lane) {
+        let Some(first) = asks.first() else { return Verdict::Done };
+        let verdict = match (first.about, self.lane) {
             (About::Person(subject), Lane::Contain) => contain::look(self, subject, asks).await,
             (About::Person(subject), Lane::Sync | Lane::Bulk) => sync::look(self, subject, asks).await,
             (About::Group { tenant, group }, _) => group::look(self, tenant, group, &asks).await,
             (About::Tenant(_), _) => tenant::look(self, &asks).await,
         };
         self.remember_away(&verdict);
-        match verdict {
-            Verdict::Later { why, .. } if clock::elapsed(oldest, self.deps.clock.now()) > AGE_MAX => {
-                Verdict::Dead { why: format!("nobody could work on it for three days: {why}") }
-            }
-            other => other,
-        }
+        verdict
     }
 
     /// The verdict on a look that panicked.

@@ -24,7 +24,7 @@ use crate::event::Subject;
 use crate::store;
 use crate::telemetry::Metrics;
 
-pub(super) use ledger::Ledger;
+pub(super) use ledger::{Ledger, within_reason};
 
 /// Entries kept for everybody together, some 20 MB: the containments of thousands of people. Whoever comes when it is
 /// full is contained all the same, but only the log tells of it.

@@ -82,6 +82,7 @@ pub fn event(setup: &Setup, kind: EventKind, person: Uuid) -> anyhow::Result<Eve
         kind,
         signal_at: Some(now),
         received_at: now,
+        enqueued_at: None,
         caused_by: None,
     })
 }

@@ -12,6 +12,7 @@ mod full_store;
 mod graph_trouble;
 mod histories;
 mod joiners;
+mod late;
 mod leavers;
 mod links;
 mod look_alikes;

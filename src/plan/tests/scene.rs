@@ -121,8 +121,9 @@ impl Scene {
         let number = before.max(opened).unwrap_or(0) + 1;
         let about = About::Person(self.snapshot.subject);
         let id = EventId(Uuid::from_u128(number));
-        let caused_by = None;
-        self.snapshot.asks.push(Event { id, source, about, kind, signal_at: None, received_at, caused_by });
+        let (enqueued_at, caused_by) = (None, None);
+        let event = Event { id, source, about, kind, signal_at: None, received_at, enqueued_at, caused_by };
+        self.snapshot.asks.push(event);
         self
     }
 

@@ -79,8 +79,16 @@ impl Worker {
         world.wait(Duration::from_millis(1));
         let id = EventId(Uuid::from_u128(1 + self.told.len() as u128));
         let about = About::Person(world.scene.snapshot.subject);
-        let event =
-            Event { id, source, about, kind, signal_at: None, received_at: world.now, caused_by: None };
+        let event = Event {
+            id,
+            source,
+            about,
+            kind,
+            signal_at: None,
+            received_at: world.now,
+            enqueued_at: None,
+            caused_by: None,
+        };
         self.told.push(event.clone());
         self.waiting.push(event);
     }

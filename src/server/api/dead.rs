@@ -79,6 +79,8 @@ pub(super) async fn replay(
     let because = Because { by: said(&request.by)?, reason: said(reason)? };
     let letter = find(&admin, &id).await?;
     let event = Event::from_envelope(&letter.envelope).map_err(|_| Problem::LetterUnreadable)?;
+    // It waits anew: what became a letter because it had waited too long must not become one again at its first wait.
+    let event = Event { enqueued_at: Some(admin.now()), ..event };
     admin.enqueue(&event).await?;
     admin.deps.metrics.event(event.source.word(), event.kind.word(), "replayed_by_operator");
     remove(&admin, &letter, Some(&event), "dead_letter.replayed", because).await?;

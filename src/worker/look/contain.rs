@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::super::observe::{Heard, Observed, observe};
 use super::super::record;
-use super::super::unwritten::{Ledger, Room};
+use super::super::unwritten::{Ledger, Room, within_reason};
 use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
 use crate::action::{Action, Outcome};
 use crate::apply::{self, Applied};
@@ -36,8 +36,6 @@ const CONFLICT: Duration = Duration::from_millis(50);
 /// contained anew each time.
 const RECORD_AGAIN: Duration = Duration::from_secs(5);
 const RECORD_AGAIN_WITHOUT_ROOM: Duration = Duration::from_secs(60);
-/// Asks of one look that are weighed; further ones only repeat them.
-const ASKS_MAX: usize = 16;
 
 pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
     let _turn = looker.deps.unwritten.turn(subject).await;
@@ -77,7 +75,7 @@ impl<'a> Rounds<'a> {
         subject: Subject,
         asks: Vec<Event>,
     ) -> Result<Option<Rounds<'a>>, store::Error> {
-        let asks = still_asking(looker, strongest(asks)).await?;
+        let asks = still_asking(looker, strongest_first(asks)).await?;
         if asks.is_empty() {
             return Ok(None);
         }
@@ -180,7 +178,8 @@ impl<'a> Rounds<'a> {
     }
 
     /// Plans, and writes the case and the decision down before anything is done. A case that may begin to block is counted
-    /// against the brake and saved under one lock, so that the brake is exact.
+    /// against the brake and saved under one lock, so that the brake is exact. Whatever cannot block lets go of it before
+    /// it is written down: the next lockout must not wait for the store's answer about that.
     async fn plan_and_save(
         &mut self,
         mut snapshot: Snapshot,
@@ -206,6 +205,7 @@ impl<'a> Rounds<'a> {
             tracing::error!(subject.id = %self.subject, "{refused}");
             Verdict::Dead { why: refused.to_string() }
         })?;
+        turn = turn.filter(|_| plan.case.as_ref().is_some_and(Case::is_blocking));
         match &plan.case {
             Some(case) => {
                 let decided = record::decided(&plan, &snapshot, self.ledger.case.as_ref(), now);
@@ -238,7 +238,12 @@ impl<'a> Rounds<'a> {
         if entries.is_empty() {
             return Ok(());
         }
-        self.looker.deps.store.record(entries).await.map_err(|error| self.not_saved(&error))
+        if self.looker.deps.unwritten.others_wait(self.subject) {
+            // Standing in line for a store that does not take it would hold a place in the lane.
+            return Err(self.unrecorded(RECORD_AGAIN));
+        }
+        let recorded = within_reason(self.looker.deps.store.record(entries)).await;
+        recorded.map_err(|error| self.not_saved(&error))
     }
 
     /// Containment goes on when the store cannot be written; anything else waits for it.
@@ -307,7 +312,7 @@ impl<'a> Rounds<'a> {
             Next::Settled | Next::AskForLookAlikes => Verdict::Done,
             Next::Again(after) => Verdict::Later {
                 at: clock::after(self.looker.deps.clock.now(), after),
-                counted: Counted::No,
+                counted: self.wait_counts(),
                 why,
                 pause_until: None,
             },
@@ -316,6 +321,11 @@ impl<'a> Rounds<'a> {
                 self.looker.later(&graph.unwrap_or(unheard))
             }
         }
+    }
+
+    fn wait_counts(&self) -> Counted {
+        let state = self.ledger.case.as_ref().map(|case| case.state);
+        if state == Some(CaseState::Accepted) { Counted::ForProof } else { Counted::No }
     }
 
     /// What was accepted is noted in the case; whether it holds is for the read-back to say.
@@ -440,8 +450,10 @@ async fn still_asking(looker: &Looker, asks: Vec<Event>) -> Result<Vec<Event>, s
     Ok(still)
 }
 
-/// The asks that can change the plan, at most [`ASKS_MAX`]: what people asked for, then the strongest and newest alerts.
-fn strongest(mut asks: Vec<Event>) -> Vec<Event> {
+/// What people asked for, then the strongest and newest alerts: of equal reasons the first names the case. All of them
+/// are weighed, because all of them are settled by this look: a low or hidden level may be a compromise that somebody has
+/// confirmed, or a dismissal. What the lane has in hand ([`crate::queue::IN_HAND_MAX`]) bounds them.
+fn strongest_first(mut asks: Vec<Event>) -> Vec<Event> {
     let rank = |ask: &Event| match &ask.kind {
         EventKind::ReleaseRequested { .. } | EventKind::ContainRequested { .. } => (0, 0),
         EventKind::UserDeleted => (1, 0),
@@ -449,7 +461,6 @@ fn strongest(mut asks: Vec<Event>) -> Vec<Event> {
         _ => (3, 0),
     };
     asks.sort_by_key(|ask| (rank(ask), std::cmp::Reverse(ask.received_at)));
-    asks.truncate(ASKS_MAX);
     asks
 }
 

@@ -194,6 +194,7 @@ impl<'a> FanOut<'a> {
         let about = About::Person(Subject { tenant: self.tenant, object });
         let event = Event {
             signal_at: self.signal_at,
+            enqueued_at: Some(self.looker.deps.clock.now()),
             caused_by: self.caused_by,
             ..Event::of_ours(about, kind, self.received_at)
         };

@@ -459,7 +459,7 @@ impl<'a> Look<'a> {
         let received_at = self.asks.iter().map(|ask| ask.received_at).max().unwrap_or(now);
         let asked = Event::of_ours(About::Person(self.subject), kind, received_at).because_of(&self.asks);
         let signal_at = self.asks.first().and_then(|ask| ask.signal_at);
-        let event = Event { source, signal_at, ..asked };
+        let event = Event { source, signal_at, enqueued_at: Some(now), ..asked };
         let enqueued = self.looker.deps.queue.enqueue(std::slice::from_ref(&event)).await;
         enqueued.map_err(|error: queue::Error| Trouble {
             why: error.to_string(),

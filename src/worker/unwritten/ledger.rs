@@ -20,6 +20,14 @@ const IN_DOUBT_MAX: usize = 8;
 /// A store that is locked or stalls must not hold up whoever is to be locked out; what becomes of the save shows later.
 const SAVE_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// What a write answers, or that it did not in time: then it may still come through.
+pub(in crate::worker) async fn within_reason(
+    write: impl Future<Output = Result<(), store::Error>>,
+) -> Result<(), store::Error> {
+    let answered = tokio::time::timeout(SAVE_WAIT_MAX, write).await;
+    answered.unwrap_or_else(|_| Err(store::Error::Unavailable(anyhow!("it does not answer in time"))))
+}
+
 /// One person's case as it stands, and what is still to be written down.
 #[derive(Debug, Clone, Default)]
 pub(in crate::worker) struct Ledger {
@@ -141,9 +149,7 @@ impl Ledger {
     async fn put(&mut self, store: &dyn Store, case: Case, owed: Vec<Owed>) -> Result<(), store::Error> {
         let (links, audit) = (self.links.iter().cloned().collect(), self.entries.clone());
         let save = store.save_case(SaveCase { case: case.clone(), audit, owed, links });
-        let saved = tokio::time::timeout(SAVE_WAIT_MAX, save).await;
-        match saved.unwrap_or_else(|_| Err(store::Error::Unavailable(anyhow!("it does not answer in time"))))
-        {
+        match within_reason(save).await {
             Ok(()) => {
                 *self = Ledger::of(Some(case));
                 Ok(())

@@ -118,6 +118,7 @@ pub fn event(number: u128) -> Event {
         kind: EventKind::UserUpdated,
         signal_at: None,
         received_at: at("08:00:00"),
+        enqueued_at: None,
         caused_by: None,
     }
 }

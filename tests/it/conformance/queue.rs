@@ -161,6 +161,7 @@ fn event(lane: Lane, person: u128, serial: u128) -> Event {
         kind,
         signal_at: None,
         received_at: "2026-03-02T08:00:00Z".parse().unwrap(),
+        enqueued_at: None,
         caused_by: None,
     }
 }

@@ -63,6 +63,20 @@ async fn is_on_record(stage: &Stage, case: &Case) {
 }
 
 crate::stories! {
+    an_alert_is_followed_by_its_id_from_the_door_to_the_proof(stage, Setup::unlimited()) {
+        let (ada, _) = stage.at_risk("Ada Lovelace", "high");
+        let followed = Followed::start(&mut stage).await;
+        let sender = stage.twin.sender(stage.env["LOCKSTEP_PUBLIC_URL"].clone());
+        assert_eq!(sender.signed_risk_alert(ada, "high").await.unwrap().status, 202);
+        let case = stage.until_case(ada, CaseState::Verified).await;
+        assert_eq!(case.id, CaseId::opened_by(case.event), "the alert itself has opened it");
+        let lines = followed.grep(&stage, &case).await;
+        let path = ["kind=\"risk_reported\"", "case requested", "case verified"];
+        assert_eq!(steps(&lines, &path), path, "{lines:#?}");
+        drop(followed);
+        stage.end().await;
+    }
+
     somebody_disabled_is_followed_by_one_id_from_the_door_to_the_proof(stage, Setup::unlimited()) {
         let (ada, _) = stage.hire("Ada Lovelace");
         let followed = Followed::start(&mut stage).await;

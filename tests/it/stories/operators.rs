@@ -4,12 +4,26 @@ use std::time::Duration;
 
 use lockstep::audit::Actor;
 use lockstep::case::{CaseState, Reason};
-use lockstep::config::Role;
+use lockstep::config::{Role, Roles};
 use lockstep_twin::send::Change;
-use lockstep_twin::{PersonId, RateLimit, Setup, Vendor};
+use lockstep_twin::{Fault, Match, PersonId, RateLimit, Setup, Times, Vendor};
 
 use super::verbs::BLOCK;
-use crate::harness::only;
+use crate::harness::{Stage, only};
+
+/// Enough that whoever waits for all of them, while a locked store lets each wait for its seconds, waits in vain.
+const CROWD: usize = 16;
+const READ: &str = "GET /api/v2/users/{id}";
+const DEAD: &str = r#"lockstep_events_total{source="risk",kind="risk_reported",outcome="dead"}"#;
+
+impl Stage {
+    /// Nothing can be written down until the backup is through (`COMMIT`).
+    fn begin_backup(&self) -> rusqlite::Connection {
+        let backup = rusqlite::Connection::open(self.data_dir().join("lockstep.db")).unwrap();
+        backup.execute_batch("BEGIN IMMEDIATE").unwrap();
+        backup
+    }
+}
 
 crate::stories! {
     an_operator_contains_and_releases_by_name_and_reason(stage, Setup::unlimited()) {
@@ -75,16 +89,65 @@ crate::stories! {
     a_backup_that_locks_the_store_holds_up_no_lockout_and_loses_no_record(stage, Setup::unlimited()) {
         stage.start().await;
         let (anna, account) = stage.at_risk("Anna Berg", "high");
-        let backup = rusqlite::Connection::open(stage.data_dir().join("lockstep.db")).unwrap();
-        backup.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let backup = stage.begin_backup();
         stage.alert(anna, "high").await;
-        // Nothing can be written down until the backup is through.
         stage.until("the account is locked", async || stage.is_locked_out(&account).then_some(())).await;
         backup.execute_batch("COMMIT").unwrap();
         stage.until_case(anna, CaseState::Verified).await;
         assert_eq!(stage.audited("case.requested").await.len(), 1);
         assert_eq!(stage.audited("action.block").await.len(), 1);
         stage.until_told("verified in").await;
+        stage.end().await;
+    }
+
+    whoever_is_left_alone_while_a_backup_locks_the_store_holds_up_no_lockout(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let crowd = std::array::from_fn::<_, CROWD, _>(|n| stage.at_risk(&format!("Some Body{n}"), "low").0);
+        let backup = stage.begin_backup();
+        for person in crowd {
+            stage.alert(person, "low").await;
+        }
+        stage.until("all of them were looked at", async || {
+            (stage.requests(Vendor::Auth0, READ).len() >= CROWD).then_some(())
+        }).await;
+        stage.alert(anna, "high").await;
+        stage.until("the account is locked", async || stage.is_locked_out(&account).then_some(())).await;
+        backup.execute_batch("COMMIT").unwrap();
+        stage.until_case(anna, CaseState::Verified).await;
+        for person in crowd {
+            stage.until_left_alone(person).await;
+        }
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
+    dead_letters_that_wait_for_a_backup_hold_up_no_lockout_and_are_not_lost(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.policy("[contain.brake]\ncontainments = 100\n");
+        // No sweep: what it asks of the crowd would be given up on too.
+        stage.start_as(Roles::only([Role::Ingest, Role::Worker])).await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let crowd = std::array::from_fn::<_, CROWD, _>(|n| stage.at_risk(&format!("Some Body{n}"), "high"));
+        for (_, unreadable) in &crowd {
+            let read = Match::vendor(Vendor::Auth0).method("GET").route(&unreadable.replace('|', "%7C"));
+            stage.twin.faults().inject(read, Fault::Status(403), Times::Forever);
+        }
+        let backup = stage.begin_backup();
+        for (person, _) in &crowd {
+            stage.alert(*person, "high").await;
+        }
+        stage.until("they are given up on", async || stage.metric(DEAD).await.map(drop)).await;
+        stage.until_failed(Vendor::Auth0, CROWD).await;
+        stage.alert(anna, "high").await;
+        stage.until("the account is locked", async || stage.is_locked_out(&account).then_some(())).await;
+        backup.execute_batch("COMMIT").unwrap();
+        stage.until_case(anna, CaseState::Verified).await;
+        stage.until("every letter is written down", async || {
+            (stage.dead_letters().await.len() == CROWD).then_some(())
+        }).await;
+        stage.until_idle().await;
+        stage.dead_letters_expected = CROWD;
         stage.end().await;
     }
 

@@ -13,7 +13,7 @@ use crate::harness::Stage;
 
 impl Stage {
     /// Hands the same event out once more, as a queue may at any time: by way of a dead letter, which every back end has.
-    async fn redeliver(&self, event: &Event) {
+    pub(super) async fn redeliver(&self, event: &Event) {
         let letter = DeadLetter {
             id: event.id,
             lane: event.lane(),
@@ -45,6 +45,7 @@ impl Stage {
             kind: EventKind::ContainRequested { by: "kim".into(), reason: "laptop stolen".into() },
             signal_at: Some(received_at),
             received_at,
+            enqueued_at: None,
             caused_by: None,
         }
     }

@@ -24,6 +24,7 @@ pub(super) async fn an_event_comes_out_as_it_went_in(bench: &Bench) {
             detection: Some("leakedCredentials \u{1f511} \"quoted\"".into()),
             detected_at: Some(now()),
         }),
+        enqueued_at: Some(now()),
         caused_by: Some(event(Lane::Sync, 4, 4).id),
         ..event(Lane::Contain, 2, 2)
     };
