@@ -637,6 +637,8 @@ crate::stories! {
 
     a_group_of_thousands_cannot_delay_a_lockout(stage, Setup::unlimited()) {
         const PEOPLE: usize = 400;
+        // With more at a time the fan-out may be over before the lockout is.
+        stage.set_env("LOCKSTEP_CONCURRENCY", "2");
         let staff = stage.twin.world().create_group("Staff");
         let outer = stage.twin.world().create_group("Outer");
         stage.twin.world().create_role("Engineer");
