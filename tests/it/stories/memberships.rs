@@ -636,9 +636,9 @@ crate::stories! {
     }
 
     a_group_of_thousands_cannot_delay_a_lockout(stage, Setup::unlimited()) {
-        const PEOPLE: usize = 400;
-        // With more at a time the fan-out may be over before the lockout is.
-        stage.set_env("LOCKSTEP_CONCURRENCY", "2");
+        const PEOPLE: usize = 300;
+        // Slow enough for the fan-out to be there still when the lockout is proven.
+        stage.set_env("GRAPH_RESOURCE_UNITS_PER_SECOND", "100");
         let staff = stage.twin.world().create_group("Staff");
         let outer = stage.twin.world().create_group("Outer");
         stage.twin.world().create_role("Engineer");
