@@ -87,7 +87,7 @@ pub fn plan(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPla
             }
         }
         scope::Scope::In => {
-            let plan = keep_in_step(snapshot, policy);
+            let plan = keep_in_step(snapshot, policy, now);
             if groups_are_missing(snapshot, policy) {
                 plan.waiting(snapshot, now)
             } else {
@@ -98,7 +98,7 @@ pub fn plan(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPla
 }
 
 /// Somebody who is to be kept in step.
-fn keep_in_step(snapshot: &SyncSnapshot, policy: &Policy) -> SyncPlan {
+fn keep_in_step(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPlan {
     let mut draft = Draft::of(snapshot);
     if let Groups::Known(groups) = &snapshot.groups {
         draft.remembered.groups = policy.groups().intersection(groups).copied().collect();
@@ -113,7 +113,7 @@ fn keep_in_step(snapshot: &SyncSnapshot, policy: &Policy) -> SyncPlan {
         roles::plan(snapshot, policy, account, &mut draft);
     }
     entrance::plan(snapshot, policy, &mut draft);
-    provision::mails(snapshot, policy, &mut draft);
+    provision::mails(snapshot, policy, now, &mut draft);
     draft.finish(snapshot)
 }
 
@@ -173,6 +173,11 @@ impl Draft {
     fn find(&mut self, what: String) {
         self.findings.insert(what.clone());
         self.held.push(what);
+    }
+
+    fn look_at_latest(&mut self, at: Timestamp) {
+        let planned = self.remembered.look_at;
+        self.remembered.look_at = Some(planned.map_or(at, |planned| planned.min(at)));
     }
 
     fn need_whole(&mut self) {

@@ -293,13 +293,18 @@ pub struct Remembered {
     pub findings: BTreeSet<String>,
 }
 
-/// A mail that a person gets once. Owed is written down before what makes it owed is done.
+/// A mail that a person gets once, or twice where nobody knows whether the first has left. Owed is written down before
+/// what makes it owed is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mail {
     #[default]
     NotOwed,
     Owed,
+    /// Asked for once, without an answer: it may be on its way.
+    Doubted {
+        since: Timestamp,
+    },
     Sent,
 }
 

@@ -1,6 +1,6 @@
 //! Somebody changes: what the policy maps follows, what it does not own stays.
 
-use lockstep_twin::{Hire, Setup, Vendor};
+use lockstep_twin::{Fault, Hire, Match, Setup, Times, Vendor};
 use serde_json::{Value, json};
 
 use super::directory::attribute;
@@ -24,6 +24,29 @@ crate::stories! {
         let writes = calls.iter().filter(|call| call.is_write()).count();
         let routes: Vec<_> = calls.iter().map(|call| call.route).collect();
         assert!(reads <= 1 && writes == 1 && calls.len() <= 3, "{routes:?}");
+        stage.end().await;
+    }
+
+    a_change_that_auth0_fails_for_a_while_costs_no_attempt_and_two_writes_a_look(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.until_swept_anew().await;
+        stage.twin.journal().clear();
+        let writing = Match::vendor(Vendor::Auth0).method("PATCH").route("/users/");
+        let failing = stage.twin.faults().inject(writing, Fault::Status(502), Times::Forever);
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        // More than all the rounds of one look.
+        stage.until_failed(Vendor::Auth0, 12).await;
+        stage.twin.faults().lift(failing);
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_told_and_done().await;
+        let calls = stage.calls();
+        let looks = calls.iter().filter(|call| call.vendor == Vendor::Graph).count();
+        let failed = calls.iter().filter(|call| call.status == 502).count();
+        assert!(failed <= 2 * looks, "{failed} writes in {looks} looks");
         stage.end().await;
     }
 
