@@ -68,6 +68,51 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_deleted_group_has_nobody_looked_at_but_those_who_were_in_a_named_one_through_it(stage, Setup::unlimited()) {
+        let (top, nested, unrelated) = {
+            let mut world = stage.twin.world();
+            world.create_role("Engineer");
+            let (top, nested) = (world.create_group("Top"), world.create_group("Nested"));
+            world.add_member(top, nested);
+            (top, nested, world.create_group("Some team"))
+        };
+        stage.policy(&role("Engineer", &[top]));
+        stage.start_subscribed().await;
+        let (ada, through) = stage.hire("Ada Lovelace");
+        let (boris, direct) = stage.hire("Boris Karl");
+        let (cleo, both) = stage.hire("Cleo Three");
+        {
+            let mut world = stage.twin.world();
+            for (group, person) in
+                [(nested, ada), (nested, cleo), (top, boris), (top, cleo), (unrelated, ada), (unrelated, boris)]
+            {
+                world.add_member(group, person);
+            }
+        }
+        for account in [&through, &direct, &both] {
+            stage.until_roles(account, &["Engineer"]).await;
+        }
+        stage.until_told_and_done().await;
+        stage.until_swept_anew().await;
+        let looked_at = || -> BTreeSet<String> {
+            let read = stage.requests(Vendor::Graph, "GET /v1.0/users/{id}").into_iter();
+            read.map(|entry| entry.path.split(['/', '?']).nth(3).unwrap().to_owned()).collect()
+        };
+        stage.twin.journal().clear();
+        stage.twin.world().soft_delete_group(unrelated);
+        stage.until_told_and_done().await;
+        assert!(!stage.requests(Vendor::Graph, "GET /v1.0/groups/{id}").is_empty(), "it was not told");
+        assert_eq!(looked_at(), BTreeSet::new());
+        stage.twin.world().soft_delete_group(nested);
+        stage.until_roles(&through, &[]).await;
+        stage.until_told_and_done().await;
+        assert_eq!(looked_at(), BTreeSet::from([ada.to_string()]));
+        for account in [&direct, &both] {
+            stage.until_roles(account, &["Engineer"]).await;
+        }
+        stage.end().await;
+    }
+
     any_of_all_of_and_none_of_decide_together(stage, Setup::unlimited()) {
         let (staff, cleared, contractors) = {
             let mut world = stage.twin.world();
