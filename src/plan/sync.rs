@@ -1,7 +1,7 @@
 //! What to do to keep one person in step: a plain function of what is seen, what should hold, and the time.
 //!
 //! [`plan`] asks four questions, one file each: who is this and may anything be done (`scope`), do accounts have to be
-//! made or linked (`provision`), what are they made of (`attributes`), what may the person do (`roles`, and where it is of
+//! made or linked (`provision`), what are they made of (`attributes`, and what Auth0 makes of that, `kept`), what may the person do (`roles`, and where it is of
 //! no use `entrance`); and what follows from leaving (`leaver`). It says what it did *not* do, and what a person should
 //! know. Looked at again after its actions were applied it either needs more or has nothing left: proving and doing are
 //! one function, as in [`super::plan`]. [`check`] is a second, independent look.
@@ -15,6 +15,7 @@ mod attributes;
 pub mod check;
 mod entrance;
 pub mod explain;
+pub mod kept;
 mod leaver;
 mod provision;
 mod roles;
@@ -156,6 +157,7 @@ impl Draft {
         let mut remembered = snapshot.remembered.clone().unwrap_or_else(|| Remembered::new(snapshot.subject));
         (remembered.look_at, remembered.unread_since, remembered.missing_since) = (None, None, None);
         remembered.proven.retain(|account, _| snapshot.accounts.contains_key(account));
+        remembered.kept_otherwise.retain(|account, _| snapshot.accounts.contains_key(account));
         Draft {
             actions: Vec::new(),
             held: Vec::new(),

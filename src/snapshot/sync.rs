@@ -271,6 +271,9 @@ pub struct Remembered {
     pub groups: BTreeSet<ObjectId>,
     /// What was last read back or written, per account.
     pub proven: BTreeMap<AccountId, Proven>,
+    /// Digests of what was written and kept otherwise, per account and attribute: not written again as long as they hold.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kept_otherwise: BTreeMap<AccountId, BTreeMap<String, String>>,
     /// The change-password link of an account that we make.
     #[serde(default)]
     pub password_mail: Mail,
@@ -322,6 +325,7 @@ impl Remembered {
             subject,
             groups: BTreeSet::new(),
             proven: BTreeMap::new(),
+            kept_otherwise: BTreeMap::new(),
             password_mail: Mail::NotOwed,
             enrolment_mail: Mail::NotOwed,
             look_at: None,

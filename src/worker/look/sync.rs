@@ -22,6 +22,7 @@ use crate::clock;
 use crate::event::{About, Event, EventKind, Source, Subject, SweepDepth};
 use crate::plan;
 use crate::plan::sync::check::check;
+use crate::plan::sync::kept;
 use crate::plan::sync::{Next, SyncPlan};
 use crate::policy::Policy;
 use crate::queue;
@@ -230,7 +231,7 @@ impl<'a> Look<'a> {
                 let why = format!("{}: the role or organization is gone", action.sentence());
                 return Err(Trouble { why, now: WhatNow::RetryAt(at), scope: Scope::Person });
             }
-            (Outcome::Accepted, Told::Holding(holding)) => self.replace(*holding),
+            (Outcome::Accepted, Told::Holding(holding)) => self.take_shown(&action, *holding).await?,
             (Outcome::Accepted, Told::Account(id)) => self.add_made(&id).await?,
             (Outcome::Accepted, Told::Nothing) => self.after(&action),
             (Outcome::Unknown(_), _) if action.is_mail() => self.doubt_mail(&action),
@@ -276,6 +277,30 @@ impl<'a> Look<'a> {
             SyncAction::MailEnrolment { .. } => Some(&mut remembered.enrolment_mail),
             _ => None,
         }
+    }
+
+    /// A write that does not read back as it was written, in its answer and by id, is not repeated.
+    async fn take_shown(
+        &mut self,
+        action: &SyncAction,
+        holding: crate::snapshot::sync::Holding,
+    ) -> Result<(), Trouble> {
+        let id = holding.id.clone();
+        let SyncAction::SetAttributes { values, .. } = action else { return Ok(()) };
+        let is_odd = !kept::otherwise(self.subject, values, &holding).is_empty();
+        self.replace(holding);
+        if !is_odd {
+            return Ok(());
+        }
+        self.read_anew(Some(&id)).await?;
+        let snapshot = &mut self.picture.snapshot;
+        if let (Some(holding), Some(remembered)) = (snapshot.accounts.get(&id), &mut snapshot.remembered) {
+            let odd = kept::otherwise(self.subject, values, holding);
+            if !odd.is_empty() {
+                remembered.kept_otherwise.entry(id).or_default().extend(odd);
+            }
+        }
+        Ok(())
     }
 
     /// The answer of a write shows the account as it is; roles and organizations are not in it.

@@ -211,6 +211,46 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_value_that_auth0_keeps_otherwise_is_written_once_and_said(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.policy(&format!(
+            "{}{}",
+            attribute("app_metadata.department", "department"),
+            attribute("app_metadata.title", "jobTitle"),
+        ));
+        stage.twin.world().keep_app_metadata_as("department", |value| {
+            value.as_str().map_or(Value::Null, |text| text.to_uppercase().into())
+        });
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        let written = || stage.requests(Vendor::Auth0, "PATCH /api/v2/users/{id}").len();
+        stage.twin.world().move_to(ada, "Research", "Countess");
+        stage.until_finding(ada, "app_metadata.department").await;
+        stage.until_told_and_done().await;
+        stage.until_app_metadata(&account, "department", json!("RESEARCH")).await;
+        stage.until_app_metadata(&account, "title", json!("Countess")).await;
+        let first = written();
+        assert!(first <= 2, "one for each of two changes, {first}");
+        stage.twin.world().set_property(ada, "officeLocation", "12/1".into());
+        stage.until_told_and_done().await;
+        assert_eq!(written(), first, "not again by itself");
+        stage.until_finding(ada, "Auth0 keeps another value").await;
+        // Another value is wanted, or is there: that is written.
+        stage.twin.world().set_property(ada, "department", "Sales".into());
+        stage.until_app_metadata(&account, "department", json!("SALES")).await;
+        stage.until_told_and_done().await;
+        assert_eq!(written(), first + 1);
+        stage.twin.world().set_app_metadata(&account, "department", json!("Forged"));
+        stage.twin.world().set_property(ada, "officeLocation", "12/2".into());
+        stage.until_app_metadata(&account, "department", json!("SALES")).await;
+        stage.until_told_and_done().await;
+        assert_eq!(written(), first + 2);
+        stage.twin.world().set_property(ada, "department", "SALES".into());
+        stage.until_nothing_is_found(ada).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
     an_account_that_is_edited_by_hand_is_set_right_by_the_next_look(stage, Setup::unlimited()) {
         stage.policy(&attribute("app_metadata.department", "department"));
         stage.start_subscribed().await;
