@@ -13,6 +13,9 @@ use serde_json::json;
 use super::directory::{SWEEPING, role, unprovisioned};
 use crate::harness::{PATIENCE, Stage};
 
+/// By which SCIM makes an account.
+const MAKE: &str = "POST /scim/v2/connections/{connection_id}/Users";
+
 impl Stage {
     async fn waiting_in_bulk(&self) -> u64 {
         let (_, depths) = self.admin(reqwest::Method::GET, "/queue", json!(null)).await;
@@ -594,7 +597,20 @@ crate::stories! {
         let account = stage.until_account(ada).await;
         stage.until_roles(&account, &["Engineer"]).await;
         stage.until_swept_anew().await;
+        stage.sweep(&["--whole"]);
         stage.until_told_and_done().await;
+        // Nothing is known of her any more: only Auth0's refusal to make her twice tells whose account that is.
+        stage.store().forget_person(stage.subject(ada), Vec::new()).await.unwrap();
+        for link in stage.store().links(stage.subject(ada)).await.unwrap() {
+            stage.store().remove_link(stage.subject(ada), link).await.unwrap();
+        }
+        stage.twin.journal().clear();
+        stage.sweep(&["--whole"]);
+        stage.until_told_and_done().await;
+        let refused: Vec<_> = stage.calls().into_iter().filter(|call| call.status == 409).collect();
+        assert_eq!(refused.iter().map(|call| call.route).collect::<Vec<_>>(), [MAKE]);
+        let links = stage.store().links(stage.subject(ada)).await.unwrap();
+        assert_eq!(links.iter().map(|link| link.as_str()).collect::<Vec<_>>(), [&*account]);
         assert_eq!(stage.twin.world().accounts_of(ada).len(), 1);
         stage.until_roles(&account, &["Engineer"]).await;
         stage.end().await;
