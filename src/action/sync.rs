@@ -108,6 +108,16 @@ impl SyncAction {
         self.is_mail() || matches!(self, SyncAction::Provision(_))
     }
 
+    /// What was not allowed before is, because of a group.
+    pub fn gives(&self) -> bool {
+        matches!(
+            self,
+            SyncAction::AssignRoles { .. }
+                | SyncAction::JoinOrganization { .. }
+                | SyncAction::AssignOrganizationRoles { .. }
+        )
+    }
+
     /// Sent by Auth0 to the person; whether it has left cannot be looked up.
     pub fn is_mail(&self) -> bool {
         matches!(self, SyncAction::MailPasswordLink { .. } | SyncAction::MailEnrolment { .. })

@@ -157,6 +157,7 @@ impl Draft {
         let mut remembered = snapshot.remembered.clone().unwrap_or_else(|| Remembered::new(snapshot.subject));
         (remembered.look_at, remembered.unread_since, remembered.missing_since) = (None, None, None);
         remembered.proven.retain(|account, _| snapshot.accounts.contains_key(account));
+        remembered.unsettled.retain(|account| snapshot.accounts.contains_key(account));
         remembered.kept_otherwise.retain(|account, _| snapshot.accounts.contains_key(account));
         Draft {
             actions: Vec::new(),

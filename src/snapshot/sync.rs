@@ -271,6 +271,9 @@ pub struct Remembered {
     pub groups: BTreeSet<ObjectId>,
     /// What was last read back or written, per account.
     pub proven: BTreeMap<AccountId, Proven>,
+    /// Accounts whose roles and organizations are being changed: what was proven last need not be what they have.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unsettled: BTreeSet<AccountId>,
     /// Digests of what was written and kept otherwise, per account and attribute: not written again as long as they hold.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept_otherwise: BTreeMap<AccountId, BTreeMap<String, String>>,
@@ -325,6 +328,7 @@ impl Remembered {
             subject,
             groups: BTreeSet::new(),
             proven: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
             kept_otherwise: BTreeMap::new(),
             password_mail: Mail::NotOwed,
             enrolment_mail: Mail::NotOwed,

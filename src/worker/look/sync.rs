@@ -3,7 +3,8 @@
 //! It has no writer that locks or releases. Rounds of plan, check, write down, apply, until the plan has nothing left:
 //! the round after a write is its read-back, and an answer that shows the account as it is now is one. What was decided
 //! is in the audit before it is done; if the store cannot be written, nothing is done. What became of it goes on record
-//! also where the look ends before its time.
+//! also where the look ends before its time. After something was given the groups are read anew: where several processes
+//! share the store, another may have been told meanwhile that they are lost, and have found nothing to take.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -71,6 +72,8 @@ struct Look<'a> {
     /// What stays unknown for good, for a person to see.
     unproven: BTreeSet<String>,
     has_provisioned: bool,
+    /// Something was given since the groups were read.
+    has_given: bool,
     sole: Sole<'a>,
 }
 
@@ -86,7 +89,7 @@ impl<'a> Look<'a> {
         picture.snapshot.means = looker.means();
         let (unwritten, refused, unproven) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let sole = Sole::new(looker.deps.store.as_ref(), &looker.deps.clock, subject);
-        let (in_doubt, has_provisioned) = (0, false);
+        let (in_doubt, has_provisioned, has_given) = (0, false, false);
         Ok(Look {
             looker,
             subject,
@@ -99,6 +102,7 @@ impl<'a> Look<'a> {
             in_doubt,
             unproven,
             has_provisioned,
+            has_given,
             sole,
         })
     }
@@ -148,6 +152,11 @@ impl<'a> Look<'a> {
         };
         let Hands::Keeper(keeper) = &self.looker.hands else { return self.end(plan).await.map(Some) };
         if plan.actions.is_empty() {
+            if std::mem::take(&mut self.has_given) {
+                let (eyes, snapshot) = (self.looker.eyes(), &mut self.picture.snapshot);
+                picture::see_again(eyes, &self.policy, snapshot).await?;
+                return Ok(None);
+            }
             return self.end(plan).await.map(Some);
         }
         if plan.actions.iter().any(SyncAction::is_felt_twice) && !self.is_alone().await? {
@@ -195,6 +204,7 @@ impl<'a> Look<'a> {
     async fn take_outcomes(&mut self, applied: Vec<Applied>) -> Result<(), Trouble> {
         let now = self.looker.deps.clock.now();
         self.unwritten.extend(record::applied(&applied, &self.asks, self.subject, now));
+        self.has_given |= applied.iter().any(|done| done.action.gives());
         let doubt = applied.iter().find_map(doubt);
         let mut taken = Ok(());
         // Each is taken, whatever became of the one before: a mail that has left is not sent again.

@@ -71,6 +71,25 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_group_lost_while_its_role_was_given_takes_it_though_nobody_tells_this_process(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.until_swept_anew().await;
+        // Another process is told, looks before the role is there, and finds nothing to take.
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let giving = Match::vendor(Vendor::Auth0).method("POST").route("/roles");
+        let lost = stage.twin.faults().after(giving, 1, move |world| world.remove_member(staff, ada));
+        stage.twin.world().add_member(staff, ada);
+        stage.until_swept_anew().await;
+        stage.until_struck(lost).await;
+        stage.until_roles(&account, &[]).await;
+        stage.end().await;
+    }
+
     a_deleted_group_has_nobody_looked_at_but_those_who_were_in_a_named_one_through_it(stage, Setup::unlimited()) {
         let (top, nested, unrelated) = {
             let mut world = stage.twin.world();
