@@ -105,10 +105,22 @@ pub enum Way {
 impl SyncAction {
     /// Done a second time, it is there twice.
     pub fn is_felt_twice(&self) -> bool {
+        self.is_mail() || matches!(self, SyncAction::Provision(_))
+    }
+
+    /// What was not allowed before is, because of a group.
+    pub fn gives(&self) -> bool {
         matches!(
             self,
-            SyncAction::Provision(_) | SyncAction::MailPasswordLink { .. } | SyncAction::MailEnrolment { .. }
+            SyncAction::AssignRoles { .. }
+                | SyncAction::JoinOrganization { .. }
+                | SyncAction::AssignOrganizationRoles { .. }
         )
+    }
+
+    /// Sent by Auth0 to the person; whether it has left cannot be looked up.
+    pub fn is_mail(&self) -> bool {
+        matches!(self, SyncAction::MailPasswordLink { .. } | SyncAction::MailEnrolment { .. })
     }
 
     /// The account that it changes; a new one has none yet.

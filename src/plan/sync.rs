@@ -1,7 +1,7 @@
 //! What to do to keep one person in step: a plain function of what is seen, what should hold, and the time.
 //!
 //! [`plan`] asks four questions, one file each: who is this and may anything be done (`scope`), do accounts have to be
-//! made or linked (`provision`), what are they made of (`attributes`), what may the person do (`roles`, and where it is of
+//! made or linked (`provision`), what are they made of (`attributes`, and what Auth0 makes of that, `kept`), what may the person do (`roles`, and where it is of
 //! no use `entrance`); and what follows from leaving (`leaver`). It says what it did *not* do, and what a person should
 //! know. Looked at again after its actions were applied it either needs more or has nothing left: proving and doing are
 //! one function, as in [`super::plan`]. [`check`] is a second, independent look.
@@ -15,6 +15,7 @@ mod attributes;
 pub mod check;
 mod entrance;
 pub mod explain;
+pub mod kept;
 mod leaver;
 mod provision;
 mod roles;
@@ -87,7 +88,7 @@ pub fn plan(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPla
             }
         }
         scope::Scope::In => {
-            let plan = keep_in_step(snapshot, policy);
+            let plan = keep_in_step(snapshot, policy, now);
             if groups_are_missing(snapshot, policy) {
                 plan.waiting(snapshot, now)
             } else {
@@ -98,7 +99,7 @@ pub fn plan(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPla
 }
 
 /// Somebody who is to be kept in step.
-fn keep_in_step(snapshot: &SyncSnapshot, policy: &Policy) -> SyncPlan {
+fn keep_in_step(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp) -> SyncPlan {
     let mut draft = Draft::of(snapshot);
     if let Groups::Known(groups) = &snapshot.groups {
         draft.remembered.groups = policy.groups().intersection(groups).copied().collect();
@@ -113,7 +114,7 @@ fn keep_in_step(snapshot: &SyncSnapshot, policy: &Policy) -> SyncPlan {
         roles::plan(snapshot, policy, account, &mut draft);
     }
     entrance::plan(snapshot, policy, &mut draft);
-    provision::mails(snapshot, policy, &mut draft);
+    provision::mails(snapshot, policy, now, &mut draft);
     draft.finish(snapshot)
 }
 
@@ -156,6 +157,8 @@ impl Draft {
         let mut remembered = snapshot.remembered.clone().unwrap_or_else(|| Remembered::new(snapshot.subject));
         (remembered.look_at, remembered.unread_since, remembered.missing_since) = (None, None, None);
         remembered.proven.retain(|account, _| snapshot.accounts.contains_key(account));
+        remembered.unsettled.retain(|account| snapshot.accounts.contains_key(account));
+        remembered.kept_otherwise.retain(|account, _| snapshot.accounts.contains_key(account));
         Draft {
             actions: Vec::new(),
             held: Vec::new(),
@@ -173,6 +176,11 @@ impl Draft {
     fn find(&mut self, what: String) {
         self.findings.insert(what.clone());
         self.held.push(what);
+    }
+
+    fn look_at_latest(&mut self, at: Timestamp) {
+        let planned = self.remembered.look_at;
+        self.remembered.look_at = Some(planned.map_or(at, |planned| planned.min(at)));
     }
 
     fn need_whole(&mut self) {

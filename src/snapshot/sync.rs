@@ -271,6 +271,12 @@ pub struct Remembered {
     pub groups: BTreeSet<ObjectId>,
     /// What was last read back or written, per account.
     pub proven: BTreeMap<AccountId, Proven>,
+    /// Accounts whose roles and organizations are being changed: what was proven last need not be what they have.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unsettled: BTreeSet<AccountId>,
+    /// Digests of what was written and kept otherwise, per account and attribute: not written again as long as they hold.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kept_otherwise: BTreeMap<AccountId, BTreeMap<String, String>>,
     /// The change-password link of an account that we make.
     #[serde(default)]
     pub password_mail: Mail,
@@ -293,13 +299,18 @@ pub struct Remembered {
     pub findings: BTreeSet<String>,
 }
 
-/// A mail that a person gets once. Owed is written down before what makes it owed is done.
+/// A mail that a person gets once, or twice where nobody knows whether the first has left. Owed is written down before
+/// what makes it owed is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mail {
     #[default]
     NotOwed,
     Owed,
+    /// Asked for once, without an answer: it may be on its way.
+    Doubted {
+        since: Timestamp,
+    },
     Sent,
 }
 
@@ -317,6 +328,8 @@ impl Remembered {
             subject,
             groups: BTreeSet::new(),
             proven: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            kept_otherwise: BTreeMap::new(),
             password_mail: Mail::NotOwed,
             enrolment_mail: Mail::NotOwed,
             look_at: None,

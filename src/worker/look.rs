@@ -134,6 +134,8 @@ pub(super) struct Looker {
     turns: Turns,
     /// Held from counting recent containments until the new case is saved, so that the brake is exact.
     opening: Mutex<()>,
+    /// What is known of the named groups since a deletion was last told.
+    compared: group::Compared,
     /// Entra's word for those who only wait for Auth0.
     read_backs: ReadBacks,
     /// What the tenant's plan allows, learned from refusals.
@@ -158,6 +160,7 @@ impl Looker {
             hands,
             turns,
             opening: Mutex::new(()),
+            compared: group::Compared::default(),
             read_backs: ReadBacks::default(),
             means: std::sync::Mutex::new(Means::RevokeAccess),
             away: AtomicU32::new(0),

@@ -91,7 +91,7 @@ pub(super) async fn read(
         directory: seen.directory,
         profile: seen.profile,
         groups: seen.groups,
-        groups_told: if policy.groups().is_empty() { GroupsTold::Twice } else { GroupsTold::Once },
+        groups_told: told_by_the_list(policy),
         accounts,
         accounts_seen: AccountsSeen::All,
         look_alikes: BTreeMap::new(),
@@ -121,6 +121,19 @@ pub(super) async fn widen(
     picture.snapshot.accounts = accounts;
     picture.gone_links.extend(gone_links);
     complete(eyes, policy, &mut picture.snapshot).await
+}
+
+/// Reads the person and the groups anew.
+pub(super) async fn see_again(
+    eyes: Eyes<'_>,
+    policy: &Policy,
+    snapshot: &mut SyncSnapshot,
+) -> Result<(), Trouble> {
+    let seen = seen(eyes, snapshot.subject, policy, &properties(policy)).await;
+    let seen = seen.map_err(|error| Trouble::from_graph(&error))?;
+    (snapshot.directory, snapshot.profile, snapshot.groups) = (seen.directory, seen.profile, seen.groups);
+    snapshot.groups_told = told_by_the_list(policy);
+    Ok(())
 }
 
 /// Asks in another way for the policy's groups that the list did not name.
@@ -163,6 +176,10 @@ pub(super) async fn complete(
     let found = look_alikes(eyes, policy, snapshot).await;
     snapshot.look_alikes = found.map_err(|error| Trouble::from_auth0(&error))?;
     Ok(())
+}
+
+fn told_by_the_list(policy: &Policy) -> GroupsTold {
+    if policy.groups().is_empty() { GroupsTold::Twice } else { GroupsTold::Once }
 }
 
 /// Where the policy names no group, nobody is in any that matters.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Draft;
+use super::{Draft, kept};
 use crate::action::sync::SyncAction;
 use crate::policy::Policy;
 use crate::policy::mapping::Mapped;
@@ -21,13 +21,23 @@ const OWN_BYTES_MAX: usize = 160;
 
 /// Changes of one account, in one write.
 pub(super) fn plan(snapshot: &SyncSnapshot, policy: &Policy, account: &Holding, draft: &mut Draft) {
-    let mut values = BTreeMap::new();
+    let (mut values, mut kept_otherwise) = (BTreeMap::new(), BTreeMap::new());
+    let known = draft.remembered.kept_otherwise.remove(&account.id).unwrap_or_default();
     for (target, wanted) in wanted(snapshot, policy, draft) {
         if let Some(why) = unwritable(&target, wanted.as_ref(), account) {
             draft.find(why);
         } else if differs(&target, wanted.as_ref(), account) {
-            values.insert(target, wanted);
+            let mark = kept::mark(snapshot.subject, &target, wanted.as_ref(), account);
+            if known.get(&target.to_string()) == Some(&mark) {
+                draft.find(format!("{target} of {}: Auth0 keeps another value than was written", account.id));
+                kept_otherwise.insert(target.to_string(), mark);
+            } else {
+                values.insert(target, wanted);
+            }
         }
+    }
+    if !kept_otherwise.is_empty() {
+        draft.remembered.kept_otherwise.insert(account.id.clone(), kept_otherwise);
     }
     if values.is_empty() {
         return;
@@ -167,7 +177,7 @@ pub(super) fn current(to: &Target, account: &Holding) -> Option<Value> {
     held.filter(|value| !value.is_null())
 }
 
-fn differs(to: &Target, wanted: Option<&Value>, account: &Holding) -> bool {
+pub(super) fn differs(to: &Target, wanted: Option<&Value>, account: &Holding) -> bool {
     let now = current(to, account);
     match (to, &now, wanted) {
         // Database addresses are kept in lower case; names are so too, or are at least not told apart by it (assumed).
@@ -176,7 +186,23 @@ fn differs(to: &Target, wanted: Option<&Value>, account: &Holding) -> bool {
             Some(Value::String(now)),
             Some(Value::String(wanted)),
         ) => !now.eq_ignore_ascii_case(wanted),
-        _ => now.as_ref() != wanted,
+        (_, Some(now), Some(wanted)) => !is_same(now, wanted),
+        (_, now, wanted) => now.as_ref() != wanted,
+    }
+}
+
+/// JSON knows one kind of number: what was written as 5.0 comes back as 5.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let is_in_other = |(key, value)| other.get(key).is_some_and(|other| is_same(value, other));
+            one.len() == other.len() && one.iter().all(is_in_other)
+        }
+        (one, other) => one == other,
     }
 }
 

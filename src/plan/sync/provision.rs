@@ -3,13 +3,20 @@
 //! Correlation comes first: the link index, SCIM's external id and the Entra object id have been searched before
 //! anything is made. The same e-mail address ties nobody together; it is shown to a person.
 
+use std::time::Duration;
+
 use super::Draft;
 use super::attributes;
 use crate::action::sync::{NewAccount, SyncAction, Way};
+use crate::clock::{self, Timestamp};
 use crate::policy::Policy;
 use crate::policy::sync::{Link, Method, Switch};
 use crate::snapshot::sync::{AccountKind, Depth, Groups, Holding, LookAlike, Mail, SyncSnapshot};
 use crate::snapshot::{AccountsSeen, Blocked};
+
+/// How long a mail of which nobody knows whether it has left is waited for. Long enough for somebody who got it not to be
+/// asked twice in a row, and for an Auth0 that was away to be back.
+const MAIL_AGAIN_AFTER: Duration = Duration::from_secs(600);
 
 /// How a look-alike is found again among the findings.
 const SAME_ADDRESS: &str = "has the same e-mail address and is not linked";
@@ -129,9 +136,9 @@ fn why_not_free(snapshot: &SyncSnapshot, other: &LookAlike) -> Option<String> {
 }
 
 /// Mails that are owed for accounts that exist by now.
-pub(super) fn mails(snapshot: &SyncSnapshot, policy: &Policy, draft: &mut Draft) {
+pub(super) fn mails(snapshot: &SyncSnapshot, policy: &Policy, now: Timestamp, draft: &mut Draft) {
     let unprotected = |account: &&Holding| !policy.protected.accounts.contains(&account.id);
-    if draft.remembered.password_mail == Mail::Owed {
+    if is_due(draft.remembered.password_mail, now, draft) {
         let ours = snapshot.accounts.values().filter(unprotected).find_map(|account| match &account.kind {
             AccountKind::Database { connection }
                 if Some(connection) == policy.provision.connection.as_ref() =>
@@ -147,13 +154,38 @@ pub(super) fn mails(snapshot: &SyncSnapshot, policy: &Policy, draft: &mut Draft)
     let wants_enrolment = policy.mfa.enrolment_mail == Switch::Yes
         && policy.mfa.metadata_key.is_some()
         && matches!(&snapshot.groups, Groups::Known(groups) if policy.mfa.rule().holds(groups));
-    if !wants_enrolment || draft.remembered.enrolment_mail == Mail::Sent {
+    if !wants_enrolment {
         return;
     }
-    draft.remembered.enrolment_mail = Mail::Owed;
+    if draft.remembered.enrolment_mail == Mail::NotOwed {
+        draft.remembered.enrolment_mail = Mail::Owed;
+    }
+    if !is_due(draft.remembered.enrolment_mail, now, draft) {
+        return;
+    }
     if let Some(account) =
         snapshot.accounts.values().filter(unprotected).find(|account| account.email.is_some())
     {
         draft.actions.push(SyncAction::MailEnrolment { account: account.id.clone() });
+    }
+}
+
+/// One that may be on its way is sent once more, after a wait: a person who gets it twice loses less than one who never
+/// does.
+fn is_due(mail: Mail, now: Timestamp, draft: &mut Draft) -> bool {
+    match mail {
+        Mail::NotOwed | Mail::Sent => false,
+        Mail::Owed => true,
+        Mail::Doubted { since } => {
+            let again_at = clock::after(since, MAIL_AGAIN_AFTER);
+            if now >= again_at {
+                return true;
+            }
+            draft.hold(format!(
+                "whether Auth0 has mailed is not known: it is asked once more at {again_at:.0}"
+            ));
+            draft.look_at_latest(again_at);
+            false
+        }
     }
 }

@@ -131,11 +131,12 @@ fn align(snapshot: &SyncSnapshot, account: &Holding, wanted: &Wanted, draft: &mu
     let known = snapshot.remembered.as_ref().and_then(|remembered| remembered.proven.get(&account.id));
     if !wanted.manages_anything() {
         draft.remembered.proven.remove(&account.id);
+        draft.remembered.unsettled.remove(&account.id);
         return;
     }
     let proven = wanted.proven();
     let (Some(roles), Some(organizations)) = (&account.roles, &account.organizations) else {
-        if known != Some(&proven) {
+        if known != Some(&proven) || draft.remembered.unsettled.contains(&account.id) {
             draft.need_whole();
         }
         return;
@@ -153,7 +154,11 @@ fn align(snapshot: &SyncSnapshot, account: &Holding, wanted: &Wanted, draft: &mu
         draft.actions.push(SyncAction::EndAccess { account, means, lost });
     }
     if draft.actions.len() == before {
+        draft.remembered.unsettled.remove(&account.id);
         draft.remembered.proven.insert(account.id.clone(), proven);
+    } else {
+        // Whoever looks meanwhile, from another process, must not take what was proven for what there is.
+        draft.remembered.unsettled.insert(account.id.clone());
     }
 }
 

@@ -419,15 +419,16 @@ fn hands_back(case: &Case, is_gone: bool) -> bool {
     }
 }
 
-/// Asks the bulk lane for a whole look: while the case was open nothing was followed, and nobody will tell of it again.
+/// While the case was open nothing was followed, and nobody will tell of it again. The door is open already: what the
+/// person has lost meanwhile goes at once, by the sync lane; what was changed by hand in Auth0 may stand behind a sweep.
 async fn keep_in_step_again(looker: &Looker, subject: Subject, caused_by: Option<EventId>) -> Verdict {
     if !looker.deps.policy.borrow().manages_directory() {
         return Verdict::Done;
     }
-    let kind = EventKind::Swept { depth: SweepDepth::Whole };
-    let asked = Event::of_ours(About::Person(subject), kind, looker.deps.clock.now());
-    let event = Event { caused_by, ..asked };
-    match looker.deps.queue.enqueue(&[event]).await {
+    let now = looker.deps.clock.now();
+    let events = [EventKind::UserUpdated, EventKind::Swept { depth: SweepDepth::Whole }]
+        .map(|kind| Event { caused_by, ..Event::of_ours(About::Person(subject), kind, now) });
+    match looker.deps.queue.enqueue(&events).await {
         Ok(()) => Verdict::Done,
         Err(error) => {
             looker.later(&Trouble { why: error.to_string(), now: error.what_now(), scope: Scope::Everybody })

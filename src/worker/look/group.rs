@@ -3,15 +3,19 @@
 //! Only groups that the policy names matter, and groups nested in those. With Graph's hint the people that it names are
 //! affected, and the members of the groups that it names. Without one, the current members of every named group above are
 //! compared with those that were last seen in it, so that a renamed group of fifty thousand costs its pages and nobody's
-//! look. Members come in pages, and leave as events in pages: memory holds ids only.
+//! look. Where a deleted group was nested is not told any more: whoever was seen in a named group and is not listed there
+//! now is affected, and one comparison answers for every deletion that was told before it began. Members come in pages,
+//! and leave as events in pages: memory holds ids only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Looker, Scope, Trouble, Verdict};
-use crate::clock::Timestamp;
-use crate::entra::{GroupSeen, Kind, Link};
+use crate::clock::{self, Timestamp};
+use crate::entra::{GroupSeen, Kind, Link, Page};
 use crate::event::{About, Event, EventId, EventKind, ObjectId, Subject, SweepDepth, TenantId};
 use crate::queue;
+use crate::retry::WhatNow;
 
 /// Events of one enqueue: one durable write.
 const BATCH: usize = 500;
@@ -21,6 +25,11 @@ const COMPARED_MAX: usize = 1_000_000;
 const STORED_PAGE: u32 = 1000;
 /// Pages of one group's members; 999 people each.
 const PAGES_MAX: usize = 2000;
+/// How soon to look again at a deleted group while a comparison for another is under way.
+const COMPARED_AGAIN: Duration = Duration::from_secs(5);
+
+/// Since when each named group has been compared with those who were seen in it. One comparison at a time.
+pub(super) type Compared = tokio::sync::Mutex<BTreeMap<ObjectId, Timestamp>>;
 
 pub(super) async fn look(looker: &Looker, tenant: TenantId, group: ObjectId, asks: &[Event]) -> Verdict {
     match FanOut::new(looker, tenant, asks).run(group, asks).await {
@@ -75,15 +84,71 @@ impl<'a> FanOut<'a> {
                     self.changed(&relevant, asks).await?;
                 }
             }
-            // Where it was nested is not told any more.
-            GroupSeen::Gone if named.contains(&group) => self.those_seen_in(group).await?,
-            GroupSeen::Gone => {
-                for id in named {
-                    self.those_seen_in(id).await?;
-                }
-            }
+            GroupSeen::Gone => self.gone(&named, asks).await?,
         }
         self.flush().await
+    }
+
+    /// A deletion takes people out of the groups above, and brings nobody in.
+    async fn gone(&mut self, named: &BTreeSet<ObjectId>, asks: &[Event]) -> Result<(), Trouble> {
+        let looker = self.looker;
+        let now = || looker.deps.clock.now();
+        let Ok(mut compared) = looker.compared.try_lock() else {
+            // Nobody's place in the lane is held meanwhile: teams are deleted by the hundred.
+            let why = "another deleted group is being looked at".into();
+            let again_at = clock::after(now(), COMPARED_AGAIN);
+            return Err(Trouble { why, now: WhatNow::RetryAt(again_at), scope: Scope::Person });
+        };
+        compared.retain(|group, _| named.contains(group));
+        let told_at = asks.iter().map(|ask| ask.received_at).max().unwrap_or(now());
+        let (mut lost, mut begun) = (BTreeSet::new(), Vec::new());
+        for group in named {
+            if compared.get(group).is_none_or(|began| *began <= told_at) {
+                begun.push((*group, now()));
+                lost.extend(self.lost_from(*group).await?);
+            }
+        }
+        for id in lost {
+            self.person(id, swept()).await?;
+        }
+        self.flush().await?;
+        compared.extend(begun);
+        Ok(())
+    }
+
+    /// Who was seen in the group and is not in it any more.
+    async fn lost_from(&mut self, group: ObjectId) -> Result<BTreeSet<ObjectId>, Trouble> {
+        let mut lost = self.seen_in(group).await?;
+        if lost.len() >= COMPARED_MAX {
+            self.those_seen_in(group).await?;
+            return Ok(BTreeSet::new());
+        }
+        let mut next = None;
+        for _ in 0..PAGES_MAX {
+            if lost.is_empty() {
+                return Ok(lost);
+            }
+            let Some(page) = self.members_page(group, next.as_ref()).await? else { return Ok(lost) };
+            for id in &page.items {
+                lost.remove(id);
+            }
+            let Some(link) = page.next else { return Ok(lost) };
+            next = Some(link);
+        }
+        Err(too_many_pages(group))
+    }
+
+    /// `None` when the group is gone.
+    async fn members_page(
+        &self,
+        group: ObjectId,
+        next: Option<&Link>,
+    ) -> Result<Option<Page<ObjectId>>, Trouble> {
+        match self.looker.entra.members_page(group, next).await {
+            Ok(page) => Ok(Some(page)),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(Trouble::from_graph(&error)),
+        }
     }
 
     async fn changed(&mut self, relevant: &BTreeSet<ObjectId>, asks: &[Event]) -> Result<(), Trouble> {
@@ -145,11 +210,7 @@ impl<'a> FanOut<'a> {
     ) -> Result<BTreeSet<ObjectId>, Trouble> {
         let (mut members, mut next): (BTreeSet<ObjectId>, Option<Link>) = (BTreeSet::new(), None);
         for _ in 0..PAGES_MAX {
-            let page = self.looker.entra.members_page(group, next.as_ref()).await;
-            let page = match page {
-                Err(error) if error.is_gone() => return Ok(members),
-                page => page.map_err(|error| Trouble::from_graph(&error))?,
-            };
+            let Some(page) = self.members_page(group, next.as_ref()).await? else { return Ok(members) };
             for id in page.items {
                 if !known.contains(&id) {
                     self.person(id, swept()).await?;
@@ -161,8 +222,7 @@ impl<'a> FanOut<'a> {
             let Some(link) = page.next else { return Ok(members) };
             next = Some(link);
         }
-        let why = format!("group {group} has more than {PAGES_MAX} pages of members");
-        Err(Trouble { why, now: crate::retry::WhatNow::GiveUp, scope: Scope::Person })
+        Err(too_many_pages(group))
     }
 
     async fn seen_in(&self, group: ObjectId) -> Result<BTreeSet<ObjectId>, Trouble> {
@@ -214,6 +274,11 @@ impl<'a> FanOut<'a> {
             scope: Scope::Everybody,
         })
     }
+}
+
+fn too_many_pages(group: ObjectId) -> Trouble {
+    let why = format!("group {group} has more than {PAGES_MAX} pages of members");
+    Trouble { why, now: WhatNow::GiveUp, scope: Scope::Person }
 }
 
 fn swept() -> EventKind {

@@ -2,7 +2,9 @@
 //!
 //! It has no writer that locks or releases. Rounds of plan, check, write down, apply, until the plan has nothing left:
 //! the round after a write is its read-back, and an answer that shows the account as it is now is one. What was decided
-//! is in the audit before it is done; if the store cannot be written, nothing is done.
+//! is in the audit before it is done; if the store cannot be written, nothing is done. What became of it goes on record
+//! also where the look ends before its time. After something was given the groups are read anew: where several processes
+//! share the store, another may have been told meanwhile that they are lost, and have found nothing to take.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use crate::clock;
 use crate::event::{About, Event, EventKind, Source, Subject, SweepDepth};
 use crate::plan;
 use crate::plan::sync::check::check;
+use crate::plan::sync::kept;
 use crate::plan::sync::{Next, SyncPlan};
 use crate::policy::Policy;
 use crate::queue;
@@ -31,6 +34,8 @@ use crate::store::{self, SavePerson};
 
 /// Rounds of one look. Four are usual for a joiner (read, make, fill, done).
 const ROUNDS_MAX: u32 = 10;
+/// Rounds of one look that may end in doubt before Auth0 is taken to be away.
+const IN_DOUBT_MAX: u32 = 1;
 /// How soon to look again when the tenant's catalogue was stale.
 const STALE_AGAIN: Duration = Duration::from_secs(1);
 /// How soon to look again when another process is at work on the same person.
@@ -42,9 +47,12 @@ pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) ->
         Ok(look) => look,
         Err(trouble) => return looker.later(&trouble),
     };
-    let verdict = look.run().await.unwrap_or_else(|trouble| looker.later(&trouble));
+    let ended = match look.run().await {
+        Ok(verdict) => look.write_down_the_rest().await.map(|()| verdict),
+        Err(trouble) => look.write_down_the_rest().await.and(Err(trouble)),
+    };
     look.sole.give_back().await;
-    verdict
+    ended.unwrap_or_else(|trouble| looker.later(&trouble))
 }
 
 /// One person on the way through the rounds.
@@ -59,7 +67,13 @@ struct Look<'a> {
     unwritten: Vec<Entry>,
     /// What Auth0 refused in this look; not tried again before the next.
     refused: BTreeSet<String>,
+    /// Rounds of this look after which nobody knows whether a write arrived.
+    in_doubt: u32,
+    /// What stays unknown for good, for a person to see.
+    unproven: BTreeSet<String>,
     has_provisioned: bool,
+    /// Something was given since the groups were read.
+    has_given: bool,
     sole: Sole<'a>,
 }
 
@@ -73,10 +87,24 @@ impl<'a> Look<'a> {
         let asked_at = asks.iter().map(|ask| ask.received_at).min().unwrap_or(looker.deps.clock.now());
         let mut picture = picture::read(looker.eyes(), subject, &policy, &known, depth, asked_at).await?;
         picture.snapshot.means = looker.means();
-        let (unwritten, refused) = (Vec::new(), BTreeSet::new());
+        let (unwritten, refused, unproven) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let sole = Sole::new(looker.deps.store.as_ref(), &looker.deps.clock, subject);
-        let has_provisioned = false;
-        Ok(Look { looker, subject, asks, policy, known, picture, unwritten, refused, has_provisioned, sole })
+        let (in_doubt, has_provisioned, has_given) = (0, false, false);
+        Ok(Look {
+            looker,
+            subject,
+            asks,
+            policy,
+            known,
+            picture,
+            unwritten,
+            refused,
+            in_doubt,
+            unproven,
+            has_provisioned,
+            has_given,
+            sole,
+        })
     }
 
     async fn run(&mut self) -> Result<Verdict, Trouble> {
@@ -124,6 +152,11 @@ impl<'a> Look<'a> {
         };
         let Hands::Keeper(keeper) = &self.looker.hands else { return self.end(plan).await.map(Some) };
         if plan.actions.is_empty() {
+            if std::mem::take(&mut self.has_given) {
+                let (eyes, snapshot) = (self.looker.eyes(), &mut self.picture.snapshot);
+                picture::see_again(eyes, &self.policy, snapshot).await?;
+                return Ok(None);
+            }
             return self.end(plan).await.map(Some);
         }
         if plan.actions.iter().any(SyncAction::is_felt_twice) && !self.is_alone().await? {
@@ -152,45 +185,66 @@ impl<'a> Look<'a> {
         let now = self.looker.deps.clock.now();
         self.unwritten.extend(record::decided(plan, &self.asks, self.subject, now));
         self.picture.snapshot.remembered = plan.remembered.clone();
-        let remembered = plan.remembered.clone().unwrap_or_else(|| Remembered::new(self.subject));
-        self.save(remembered, Vec::new()).await
+        self.save_what_is_known().await
+    }
+
+    /// A look that ends before its time has done what it has done.
+    async fn write_down_the_rest(&mut self) -> Result<(), Trouble> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        self.save_what_is_known().await
+    }
+
+    async fn save_what_is_known(&mut self) -> Result<(), Trouble> {
+        let remembered = self.picture.snapshot.remembered.clone();
+        self.save(remembered.unwrap_or_else(|| Remembered::new(self.subject)), Vec::new()).await
     }
 
     async fn take_outcomes(&mut self, applied: Vec<Applied>) -> Result<(), Trouble> {
         let now = self.looker.deps.clock.now();
         self.unwritten.extend(record::applied(&applied, &self.asks, self.subject, now));
-        let mut trouble = None;
+        self.has_given |= applied.iter().any(|done| done.action.gives());
+        let doubt = applied.iter().find_map(doubt);
+        let mut taken = Ok(());
+        // Each is taken, whatever became of the one before: a mail that has left is not sent again.
         for done in applied {
-            if let Some(found) = self.take_outcome(done).await? {
-                trouble = Some(found);
-            }
+            taken = self.take_outcome(done).await.and(taken);
         }
-        let Some(trouble) = trouble else {
-            // On the warm path roles were not read before; what was proven of them still holds.
-            return match self.picture.snapshot.depth {
-                Depth::Full => {
-                    picture::complete(self.looker.eyes(), &self.policy, &mut self.picture.snapshot).await
-                }
-                Depth::Known => Ok(()),
-            };
-        };
-        let remembered = self.picture.snapshot.remembered.clone();
-        self.save(remembered.unwrap_or_else(|| Remembered::new(self.subject)), Vec::new()).await?;
-        Err(trouble)
+        taken?;
+        self.too_doubtful(doubt)?;
+        // On the warm path roles were not read before; what was proven of them still holds.
+        match self.picture.snapshot.depth {
+            Depth::Full => {
+                picture::complete(self.looker.eyes(), &self.policy, &mut self.picture.snapshot).await
+            }
+            Depth::Known => Ok(()),
+        }
     }
 
-    async fn take_outcome(&mut self, done: Applied) -> Result<Option<Trouble>, Trouble> {
+    /// One lost reply is read back at once. A vendor that goes on like that is away: the lane pauses, nobody's fault.
+    fn too_doubtful(&mut self, doubt: Option<String>) -> Result<(), Trouble> {
+        let Some(why) = doubt else { return Ok(()) };
+        self.in_doubt += 1;
+        if self.in_doubt <= IN_DOUBT_MAX {
+            return Ok(());
+        }
+        Err(Trouble { why, now: WhatNow::BackOff, scope: Scope::Everybody })
+    }
+
+    async fn take_outcome(&mut self, done: Applied) -> Result<(), Trouble> {
         let Applied { action, outcome, told } = done;
         match (&outcome, told) {
             (_, Told::Stale) => {
                 self.looker.auth0.forget_tenant();
                 let at = clock::after(self.looker.deps.clock.now(), STALE_AGAIN);
                 let why = format!("{}: the role or organization is gone", action.sentence());
-                return Ok(Some(Trouble { why, now: WhatNow::RetryAt(at), scope: Scope::Person }));
+                return Err(Trouble { why, now: WhatNow::RetryAt(at), scope: Scope::Person });
             }
-            (Outcome::Accepted, Told::Holding(holding)) => self.replace(*holding),
+            (Outcome::Accepted, Told::Holding(holding)) => self.take_shown(&action, *holding).await?,
             (Outcome::Accepted, Told::Account(id)) => self.add_made(&id).await?,
             (Outcome::Accepted, Told::Nothing) => self.after(&action),
+            (Outcome::Unknown(_), _) if action.is_mail() => self.doubt_mail(&action),
             (Outcome::AccountGone | Outcome::Unknown(_), _) => self.read_anew(action.account()).await?,
             (Outcome::NotInPlan | Outcome::Refused(_), _) => match &action {
                 SyncAction::EndAccess { means, .. } if means.next().is_some() => {
@@ -204,10 +258,59 @@ impl<'a> Look<'a> {
                 self.refused.insert(action.sentence());
             }
             (Outcome::Failed { why, now }, _) => {
-                return Ok(Some(Trouble::from_action(why.clone(), *now)));
+                return Err(Trouble::from_action(why.clone(), *now));
             }
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// Whether a mail has left cannot be read back: it is asked for once more, not for ever.
+    fn doubt_mail(&mut self, action: &SyncAction) {
+        let since = self.looker.deps.clock.now();
+        let Some(mail) = self.mail(action) else { return };
+        if !matches!(mail, Mail::Doubted { .. }) {
+            *mail = Mail::Doubted { since };
+            return;
+        }
+        *mail = Mail::Sent;
+        tracing::warn!(subject.id = %self.subject, "Auth0 has not said whether it mailed, twice");
+        self.unproven.insert(format!(
+            "not known whether it is done, Auth0 gave no answer twice: {}",
+            action.sentence()
+        ));
+    }
+
+    fn mail(&mut self, action: &SyncAction) -> Option<&mut Mail> {
+        let remembered = self.picture.snapshot.remembered.as_mut()?;
+        match action {
+            SyncAction::MailPasswordLink { .. } => Some(&mut remembered.password_mail),
+            SyncAction::MailEnrolment { .. } => Some(&mut remembered.enrolment_mail),
+            _ => None,
+        }
+    }
+
+    /// A write that does not read back as it was written, in its answer and by id, is not repeated.
+    async fn take_shown(
+        &mut self,
+        action: &SyncAction,
+        holding: crate::snapshot::sync::Holding,
+    ) -> Result<(), Trouble> {
+        let id = holding.id.clone();
+        let SyncAction::SetAttributes { values, .. } = action else { return Ok(()) };
+        let is_odd = !kept::otherwise(self.subject, values, &holding).is_empty();
+        self.replace(holding);
+        if !is_odd {
+            return Ok(());
+        }
+        self.read_anew(Some(&id)).await?;
+        let snapshot = &mut self.picture.snapshot;
+        if let (Some(holding), Some(remembered)) = (snapshot.accounts.get(&id), &mut snapshot.remembered) {
+            let odd = kept::otherwise(self.subject, values, holding);
+            if !odd.is_empty() {
+                remembered.kept_otherwise.entry(id).or_default().extend(odd);
+            }
+        }
+        Ok(())
     }
 
     /// The answer of a write shows the account as it is; roles and organizations are not in it.
@@ -225,17 +328,15 @@ impl<'a> Look<'a> {
 
     /// What the next round must not take from memory.
     fn after(&mut self, action: &SyncAction) {
+        if let Some(mail) = self.mail(action) {
+            *mail = Mail::Sent;
+            return;
+        }
         let snapshot = &mut self.picture.snapshot;
         let remembered = snapshot.remembered.as_mut();
         match action {
             SyncAction::EndAccess { account, .. } => {
                 remembered.map(|remembered| remembered.proven.remove(account));
-            }
-            SyncAction::MailPasswordLink { .. } => {
-                remembered.into_iter().for_each(|remembered| remembered.password_mail = Mail::Sent);
-            }
-            SyncAction::MailEnrolment { .. } => {
-                remembered.into_iter().for_each(|remembered| remembered.enrolment_mail = Mail::Sent);
             }
             SyncAction::Delete { account, .. } => {
                 snapshot.accounts.remove(account);
@@ -281,7 +382,7 @@ impl<'a> Look<'a> {
         let refused = self.refused.iter().map(|what| format!("Auth0 refused: {what}"));
         match plan.remembered {
             Some(mut remembered) => {
-                remembered.findings.extend(would.into_iter().chain(refused));
+                remembered.findings.extend(would.into_iter().chain(refused).chain(self.unproven.clone()));
                 if self.picture.snapshot.depth == Depth::Full {
                     remembered.seen_whole_at = Some(now);
                 }
@@ -468,6 +569,14 @@ impl<'a> Look<'a> {
         })?;
         super::log_asked(&event, &self.asks);
         Ok(())
+    }
+}
+
+/// Why nobody knows whether it arrived. Mails are counted by themselves: they are not repeated in this look.
+fn doubt(done: &Applied) -> Option<String> {
+    match &done.outcome {
+        Outcome::Unknown(why) if !done.action.is_mail() => Some(why.clone()),
+        _ => None,
     }
 }
 

@@ -154,15 +154,13 @@ impl Stage {
         let mut known = self.remembered(person).await.unwrap();
         let away = known.look_at.expect("nobody looks again").duration_since(now).as_mins();
         known.look_at = Some(now);
-        let save = SavePerson {
-            person: known,
-            audit: Vec::new(),
-            owed: Vec::new(),
-            links: Vec::new(),
-            gone_links: Vec::new(),
-        };
-        self.store().save_person(save).await.unwrap();
+        self.save_remembered(known).await;
         minutes.contains(&away)
+    }
+
+    pub async fn save_remembered(&self, person: Remembered) {
+        let (audit, owed, links, gone_links) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        self.store().save_person(SavePerson { person, audit, owed, links, gone_links }).await.unwrap();
     }
 
     /// Changes the policy of a running Lockstep and waits until whoever it concerns has been asked for.

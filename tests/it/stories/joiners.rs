@@ -1,15 +1,43 @@
 //! Somebody is new: an account that fits, once, by the way that the policy names.
 
-use lockstep_twin::{Hire, MailKind, Setup, Vendor, Write};
+use std::time::Duration;
+
+use lockstep::clock::{Clock, SystemClock};
+use lockstep::snapshot::sync::Mail;
+use lockstep_twin::{Fault, Hire, MailKind, Match, PersonId, Setup, Times, Vendor, Write};
 use serde_json::json;
 
 use super::directory::{SWEEPING, attribute, role, unprovisioned, without};
+use crate::harness::Stage;
 
 const SCIM: &str = "[provision]\nmethod = \"scim\"\n";
 const DATABASE: &str = "[provision]\nmethod = \"database\"\nconnection = \"Username-Password-Authentication\"\npassword_mail = true\n";
 
 /// What a request that had left before an answer came may take to arrive.
-const HEAD_START: std::time::Duration = std::time::Duration::from_millis(500);
+const HEAD_START: Duration = Duration::from_millis(500);
+
+impl Stage {
+    /// Waits until it is not known whether Auth0 has mailed; then lets the time pass after which it is asked again.
+    async fn until_doubted_and_due(&self, person: PersonId) {
+        let doubted = |mail: Mail| matches!(mail, Mail::Doubted { .. });
+        self.until("a mail is doubted", async || {
+            let known = self.remembered(person).await?;
+            (doubted(known.password_mail) || doubted(known.enrolment_mail)).then_some(())
+        })
+        .await;
+        self.until_told_and_done().await;
+        assert_eq!(self.twin.world().mails().len(), 1, "not before the time has come");
+        let mut known = self.remembered(person).await.unwrap();
+        let earlier = SystemClock.now() - Duration::from_secs(3600);
+        for mail in [&mut known.password_mail, &mut known.enrolment_mail] {
+            if doubted(*mail) {
+                *mail = Mail::Doubted { since: earlier };
+            }
+        }
+        self.save_remembered(known).await;
+        assert!(self.until_due_in_minutes(person, 9..=10).await);
+    }
+}
 
 crate::stories! {
     a_joiner_is_made_by_scim_with_attributes_roles_and_organizations(stage, Setup::unlimited()) {
@@ -274,13 +302,55 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_password_link_of_which_auth0_does_not_say_whether_it_left_is_mailed_once_more(stage, Setup::unlimited()) {
+        stage.policy(DATABASE);
+        stage.start_subscribed().await;
+        let mailing = Match::vendor(Vendor::Auth0).route("/dbconnections/change_password");
+        let lost = stage.twin.faults().inject(mailing, Fault::LoseReply, Times::N(2));
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        stage.until_account(ada).await;
+        stage.until_doubted_and_due(ada).await;
+        stage.until_struck(lost).await;
+        let finding = stage.until_finding(ada, "Auth0 gave no answer twice").await;
+        assert!(finding.contains("change-password link"), "{finding}");
+        stage.twin.world().set_property(ada, "jobTitle", "Countess".into());
+        stage.until_told_and_done().await;
+        assert_eq!(stage.twin.world().mails().len(), 2, "not for ever");
+        assert_eq!(stage.remembered(ada).await.unwrap().password_mail, Mail::Sent);
+        stage.end().await;
+    }
+
+    an_enrolment_of_which_auth0_does_not_say_whether_it_left_is_mailed_once_more(stage, Setup::unlimited()) {
+        let admins = stage.twin.world().create_group("Admins");
+        stage.policy(&format!(
+            "{SCIM}[mfa]\nmetadata_key = \"mfa_required\"\nany_of = [\"{admins}\"]\nenrolment_mail = true\n"
+        ));
+        stage.start_subscribed().await;
+        let mailing = Match::vendor(Vendor::Auth0).route("/guardian/enrollments/ticket");
+        let lost = stage.twin.faults().inject(mailing, Fault::LoseReply, Times::N(1));
+        let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
+        let account = stage.until_account(ada).await;
+        stage.twin.world().add_member(admins, ada);
+        stage.until_struck(lost).await;
+        stage.until_doubted_and_due(ada).await;
+        stage.until("it was mailed", async || {
+            (stage.remembered(ada).await?.enrolment_mail == Mail::Sent).then_some(())
+        }).await;
+        stage.until_app_metadata(&account, "mfa_required", json!(true)).await;
+        stage.until_told_and_done().await;
+        assert_eq!(stage.twin.world().mails().len(), 2);
+        stage.until_nothing_is_found(ada).await;
+        stage.end().await;
+    }
+
     a_joiner_whom_auth0_answers_about_and_the_reply_is_lost_is_made_once(stage, Setup::unlimited()) {
         stage.policy(SCIM);
         stage.start_subscribed().await;
-        let creating = lockstep_twin::Match::vendor(Vendor::Auth0).method("POST").route("/scim/");
-        stage.twin.faults().inject(creating, lockstep_twin::Fault::LoseReply, lockstep_twin::Times::N(1));
+        let creating = Match::vendor(Vendor::Auth0).method("POST").route("/scim/");
+        let lost = stage.twin.faults().inject(creating, Fault::LoseReply, Times::N(1));
         let ada = stage.twin.world().hire(unprovisioned("Ada Lovelace"));
         stage.until_account(ada).await;
+        stage.until_struck(lost).await;
         // The account is there before Lockstep knows: it comes again, and finds it.
         stage.until_nothing_is_found(ada).await;
         stage.until_told_and_done().await;
@@ -291,9 +361,9 @@ crate::stories! {
     scims_own_rate_limit_is_obeyed_and_everybody_is_made_once(stage, Setup::unlimited()) {
         stage.policy(SCIM);
         stage.start_subscribed().await;
-        let scim = lockstep_twin::Match::vendor(Vendor::Auth0).route("/scim/");
-        let throttle = lockstep_twin::Fault::Throttle { retry_after: Some("2".into()) };
-        let throttled = stage.twin.faults().inject(scim, throttle, lockstep_twin::Times::N(1));
+        let scim = Match::vendor(Vendor::Auth0).route("/scim/");
+        let throttle = Fault::Throttle { retry_after: Some("2".into()) };
+        let throttled = stage.twin.faults().inject(scim, throttle, Times::N(1));
         let people: Vec<_> =
             (0..4).map(|n| stage.twin.world().hire(unprovisioned(&format!("Person N{n}")))).collect();
         stage.until_struck(throttled).await;
@@ -308,7 +378,7 @@ crate::stories! {
         // What was on its way already is not ours to stop.
         let again = asked[refused + 1..].iter().find(|entry| entry.at > asked[refused].at + HEAD_START);
         let waited = again.unwrap().at.duration_since(asked[refused].at);
-        assert!(waited >= std::time::Duration::from_secs(2), "asked again after {waited:?}");
+        assert!(waited >= Duration::from_secs(2), "asked again after {waited:?}");
         for person in &people {
             assert_eq!(stage.twin.world().accounts_of(*person).len(), 1);
         }

@@ -1,13 +1,27 @@
 //! Groups of Entra decide roles and organizations of Auth0: given, taken, nested, and never taken on what was not read.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use lockstep::case::CaseState;
+use lockstep::clock::{Clock, SystemClock};
 use lockstep::event::Lane;
+use lockstep::snapshot::sync::Remembered;
 use lockstep_twin::{Fault, Hire, Match, Mishap, PageFault, Setup, Times, Vendor};
 use serde_json::json;
 
 use super::directory::{SWEEPING, role, unprovisioned};
-use crate::harness::PATIENCE;
+use crate::harness::{PATIENCE, Stage};
+
+/// By which SCIM makes an account.
+const MAKE: &str = "POST /scim/v2/connections/{connection_id}/Users";
+
+impl Stage {
+    async fn waiting_in_bulk(&self) -> u64 {
+        let (_, depths) = self.admin(reqwest::Method::GET, "/queue", json!(null)).await;
+        depths[Lane::Bulk.word()]["events"].as_u64().unwrap_or_default()
+    }
+}
 
 crate::stories! {
     a_role_comes_with_the_group_and_goes_with_it(stage, Setup::unlimited()) {
@@ -57,6 +71,70 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_group_lost_while_its_role_was_given_takes_it_though_nobody_tells_this_process(stage, Setup::unlimited()) {
+        let staff = stage.twin.world().create_group("Staff");
+        stage.twin.world().create_role("Engineer");
+        stage.policy(&role("Engineer", &[staff]));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.until_swept_anew().await;
+        // Another process is told, looks before the role is there, and finds nothing to take.
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let giving = Match::vendor(Vendor::Auth0).method("POST").route("/roles");
+        let lost = stage.twin.faults().after(giving, 1, move |world| world.remove_member(staff, ada));
+        stage.twin.world().add_member(staff, ada);
+        stage.until_swept_anew().await;
+        stage.until_struck(lost).await;
+        stage.until_roles(&account, &[]).await;
+        stage.end().await;
+    }
+
+    a_deleted_group_has_nobody_looked_at_but_those_who_were_in_a_named_one_through_it(stage, Setup::unlimited()) {
+        let (top, nested, unrelated) = {
+            let mut world = stage.twin.world();
+            world.create_role("Engineer");
+            let (top, nested) = (world.create_group("Top"), world.create_group("Nested"));
+            world.add_member(top, nested);
+            (top, nested, world.create_group("Some team"))
+        };
+        stage.policy(&role("Engineer", &[top]));
+        stage.start_subscribed().await;
+        let (ada, through) = stage.hire("Ada Lovelace");
+        let (boris, direct) = stage.hire("Boris Karl");
+        let (cleo, both) = stage.hire("Cleo Three");
+        {
+            let mut world = stage.twin.world();
+            for (group, person) in
+                [(nested, ada), (nested, cleo), (top, boris), (top, cleo), (unrelated, ada), (unrelated, boris)]
+            {
+                world.add_member(group, person);
+            }
+        }
+        for account in [&through, &direct, &both] {
+            stage.until_roles(account, &["Engineer"]).await;
+        }
+        stage.until_told_and_done().await;
+        stage.until_swept_anew().await;
+        let looked_at = || -> BTreeSet<String> {
+            let read = stage.requests(Vendor::Graph, "GET /v1.0/users/{id}").into_iter();
+            read.map(|entry| entry.path.split(['/', '?']).nth(3).unwrap().to_owned()).collect()
+        };
+        stage.twin.journal().clear();
+        stage.twin.world().soft_delete_group(unrelated);
+        stage.until_told_and_done().await;
+        assert!(!stage.requests(Vendor::Graph, "GET /v1.0/groups/{id}").is_empty(), "it was not told");
+        assert_eq!(looked_at(), BTreeSet::new());
+        stage.twin.world().soft_delete_group(nested);
+        stage.until_roles(&through, &[]).await;
+        stage.until_told_and_done().await;
+        assert_eq!(looked_at(), BTreeSet::from([ada.to_string()]));
+        for account in [&direct, &both] {
+            stage.until_roles(account, &["Engineer"]).await;
+        }
+        stage.end().await;
+    }
+
     any_of_all_of_and_none_of_decide_together(stage, Setup::unlimited()) {
         let (staff, cleared, contractors) = {
             let mut world = stage.twin.world();
@@ -97,6 +175,45 @@ crate::stories! {
         }).await;
         stage.until_told_and_done().await;
         assert!(!stage.twin.world().account(&account).blocked);
+        stage.end().await;
+    }
+
+    a_role_lost_while_locked_goes_with_the_release_and_waits_for_no_sweep(stage, Setup::unlimited()) {
+        const OTHERS: u64 = 12;
+        stage.set_env("LOCKSTEP_CONCURRENCY", "1");
+        let admins = stage.twin.world().create_group("Admins");
+        stage.twin.world().create_role("Admin");
+        stage.policy(&format!("{}privileged = true\n", role("Admin", &[admins])));
+        stage.start_subscribed().await;
+        let others: Vec<_> = (0..OTHERS).map(|number| stage.hire(&format!("Other N{number}"))).collect();
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.twin.world().add_member(admins, ada);
+        stage.until_roles(&account, &["Admin"]).await;
+        stage.until_told_and_done().await;
+        stage.twin.world().raise_risk(ada, "high", "leakedCredentials");
+        stage.alert(ada, "high").await;
+        let case = stage.until_case(ada, CaseState::Verified).await;
+        stage.twin.world().remove_member(admins, ada);
+        stage.until_told_and_done().await;
+        stage.until_roles(&account, &["Admin"]).await;
+        // A sweep that came later would tell the sync lane of all these people.
+        stage.until_swept_anew().await;
+        // The bulk lane has more to do than a story's patience lasts.
+        for (person, account) in &others {
+            let read = Match::vendor(Vendor::Auth0).method("GET").route(&account.replace('|', "%7C"));
+            stage.twin.faults().inject(read, Fault::Stall(Duration::from_secs(8)), Times::Forever);
+            let known = stage.remembered(*person).await.unwrap();
+            stage.save_remembered(Remembered { look_at: Some(SystemClock.now()), ..known }).await;
+        }
+        stage.until("all are to be looked at", async || {
+            (stage.waiting_in_bulk().await == OTHERS).then_some(())
+        }).await;
+        stage.ask_to_release(&case).await;
+        stage.until_case(ada, CaseState::Released).await;
+        stage.until_roles(&account, &[]).await;
+        assert!(stage.waiting_in_bulk().await > OTHERS / 2, "it has waited for the others");
+        stage.twin.faults().clear();
+        stage.until_told_and_done().await;
         stage.end().await;
     }
 
@@ -499,7 +616,20 @@ crate::stories! {
         let account = stage.until_account(ada).await;
         stage.until_roles(&account, &["Engineer"]).await;
         stage.until_swept_anew().await;
+        stage.sweep(&["--whole"]);
         stage.until_told_and_done().await;
+        // Nothing is known of her any more: only Auth0's refusal to make her twice tells whose account that is.
+        stage.store().forget_person(stage.subject(ada), Vec::new()).await.unwrap();
+        for link in stage.store().links(stage.subject(ada)).await.unwrap() {
+            stage.store().remove_link(stage.subject(ada), link).await.unwrap();
+        }
+        stage.twin.journal().clear();
+        stage.sweep(&["--whole"]);
+        stage.until_told_and_done().await;
+        let refused: Vec<_> = stage.calls().into_iter().filter(|call| call.status == 409).collect();
+        assert_eq!(refused.iter().map(|call| call.route).collect::<Vec<_>>(), [MAKE]);
+        let links = stage.store().links(stage.subject(ada)).await.unwrap();
+        assert_eq!(links.iter().map(|link| link.as_str()).collect::<Vec<_>>(), [&*account]);
         assert_eq!(stage.twin.world().accounts_of(ada).len(), 1);
         stage.until_roles(&account, &["Engineer"]).await;
         stage.end().await;
@@ -529,14 +659,10 @@ crate::stories! {
         assert!(stage.twin.deliveries().settled(PATIENCE).await);
         stage.twin.faults().lift(untold);
         stage.twin.world().add_member(outer, staff);
-        let waiting = async || {
-            let (_, depths) = stage.admin(reqwest::Method::GET, "/queue", json!(null)).await;
-            depths[Lane::Bulk.word()]["events"].as_u64().unwrap_or_default()
-        };
-        stage.until("the bulk lane is full", async || (waiting().await > 100).then_some(())).await;
+        stage.until("the bulk lane is full", async || (stage.waiting_in_bulk().await > 100).then_some(())).await;
         stage.alert(ada, "high").await;
-        stage.until_case(ada, lockstep::case::CaseState::Verified).await;
-        assert!(waiting().await > 0, "the lockout did not pass the fan-out");
+        stage.until_case(ada, CaseState::Verified).await;
+        assert!(stage.waiting_in_bulk().await > 0, "the lockout did not pass the fan-out");
         assert!(stage.is_locked_out(&account));
         stage.until_idle().await;
         assert_eq!(people.len(), PEOPLE);

@@ -1,6 +1,6 @@
 //! Somebody changes: what the policy maps follows, what it does not own stays.
 
-use lockstep_twin::{Hire, Setup, Vendor};
+use lockstep_twin::{Fault, Hire, Match, Setup, Times, Vendor};
 use serde_json::{Value, json};
 
 use super::directory::attribute;
@@ -24,6 +24,29 @@ crate::stories! {
         let writes = calls.iter().filter(|call| call.is_write()).count();
         let routes: Vec<_> = calls.iter().map(|call| call.route).collect();
         assert!(reads <= 1 && writes == 1 && calls.len() <= 3, "{routes:?}");
+        stage.end().await;
+    }
+
+    a_change_that_auth0_fails_for_a_while_costs_no_attempt_and_two_writes_a_look(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.policy(&attribute("app_metadata.department", "department"));
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.until_swept_anew().await;
+        stage.twin.journal().clear();
+        let writing = Match::vendor(Vendor::Auth0).method("PATCH").route("/users/");
+        let failing = stage.twin.faults().inject(writing, Fault::Status(502), Times::Forever);
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        // More than all the rounds of one look.
+        stage.until_failed(Vendor::Auth0, 12).await;
+        stage.twin.faults().lift(failing);
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        stage.until_told_and_done().await;
+        let calls = stage.calls();
+        let looks = calls.iter().filter(|call| call.vendor == Vendor::Graph).count();
+        let failed = calls.iter().filter(|call| call.status == 502).count();
+        assert!(failed <= 2 * looks, "{failed} writes in {looks} looks");
         stage.end().await;
     }
 
@@ -183,6 +206,46 @@ crate::stories! {
         let (ada, account) = stage.hire("Ada Lovelace");
         stage.twin.world().rename(ada, "Ada King");
         stage.until_world("the name follows", |world| world.account(&account).root["name"] == "Ada King").await;
+        stage.until_nothing_is_found(ada).await;
+        stage.until_told_and_done().await;
+        stage.end().await;
+    }
+
+    a_value_that_auth0_keeps_otherwise_is_written_once_and_said(stage, Setup::unlimited()) {
+        stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
+        stage.policy(&format!(
+            "{}{}",
+            attribute("app_metadata.department", "department"),
+            attribute("app_metadata.title", "jobTitle"),
+        ));
+        stage.twin.world().keep_app_metadata_as("department", |value| {
+            value.as_str().map_or(Value::Null, |text| text.to_uppercase().into())
+        });
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        let written = || stage.requests(Vendor::Auth0, "PATCH /api/v2/users/{id}").len();
+        stage.twin.world().move_to(ada, "Research", "Countess");
+        stage.until_finding(ada, "app_metadata.department").await;
+        stage.until_told_and_done().await;
+        stage.until_app_metadata(&account, "department", json!("RESEARCH")).await;
+        stage.until_app_metadata(&account, "title", json!("Countess")).await;
+        let first = written();
+        assert!(first <= 2, "one for each of two changes, {first}");
+        stage.twin.world().set_property(ada, "officeLocation", "12/1".into());
+        stage.until_told_and_done().await;
+        assert_eq!(written(), first, "not again by itself");
+        stage.until_finding(ada, "Auth0 keeps another value").await;
+        // Another value is wanted, or is there: that is written.
+        stage.twin.world().set_property(ada, "department", "Sales".into());
+        stage.until_app_metadata(&account, "department", json!("SALES")).await;
+        stage.until_told_and_done().await;
+        assert_eq!(written(), first + 1);
+        stage.twin.world().set_app_metadata(&account, "department", json!("Forged"));
+        stage.twin.world().set_property(ada, "officeLocation", "12/2".into());
+        stage.until_app_metadata(&account, "department", json!("SALES")).await;
+        stage.until_told_and_done().await;
+        assert_eq!(written(), first + 2);
+        stage.twin.world().set_property(ada, "department", "SALES".into());
         stage.until_nothing_is_found(ada).await;
         stage.until_told_and_done().await;
         stage.end().await;

@@ -83,6 +83,8 @@ pub struct World {
     /// Names of the directory extensions that an application has registered.
     extensions: BTreeSet<String>,
     accounts: register::Register,
+    /// Keys of `app_metadata` whose values Auth0 keeps otherwise than they are written.
+    kept_as: BTreeMap<String, accounts::KeptAs>,
     access: access::Holdings,
     roles: roles::Roles,
     organizations: organizations::Organizations,
@@ -110,6 +112,7 @@ impl World {
             replica: lag::Replica::default(),
             extensions: BTreeSet::new(),
             accounts: register::Register::default(),
+            kept_as: BTreeMap::new(),
             access: access::Holdings::default(),
             roles: roles::Roles::default(),
             organizations: organizations::Organizations::default(),

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::scene::{account, adele};
+use super::scene::{Scene, account, adele};
+use crate::plan::sync::kept;
+use crate::policy::sync::Target;
 use crate::snapshot::sync::RootField;
 use crate::snapshot::sync::{AccountKind, RootWritable};
 
@@ -129,4 +131,37 @@ fn a_root_value_that_does_not_fit_is_kept() {
     scene.snapshot.accounts.clear();
     scene.holding("auth0|twin").root.insert(RootField::GivenName, "Adele".into());
     insta::assert_snapshot!(scene.printed(), @"held: given_name is kept: the value has 151 characters, at most 150 fit");
+}
+
+#[test]
+fn a_value_that_is_kept_otherwise_is_left_until_another_is_wanted_or_there() {
+    let mut scene = adele().settled();
+    let (id, subject) = (account("waad|adele"), scene.snapshot.subject);
+    let holds = |scene: &mut Scene, value: &str| {
+        let holding = scene.snapshot.accounts.get_mut(&id).unwrap();
+        holding.app_metadata.insert("department".into(), json!(value));
+    };
+    holds(&mut scene, "r&d");
+    let written = [(Target::AppMetadata("department".into()), Some(json!("R&D")))].into();
+    let odd = kept::otherwise(subject, &written, &scene.snapshot.accounts[&id]);
+    assert!(!format!("{odd:?}").contains("r&d"), "values are not remembered");
+    scene.snapshot.remembered.as_mut().unwrap().kept_otherwise.insert(id.clone(), odd.clone());
+    insta::assert_snapshot!(scene.printed(), @"held: app_metadata.department of waad|adele: Auth0 keeps another value than was written");
+    assert_eq!(scene.plan().remembered.unwrap().kept_otherwise[&id], odd);
+    let wanted = scene.clone().tells("department", json!("Sales"));
+    insta::assert_snapshot!(wanted.printed(), @"Set app_metadata.department of waad|adele");
+    holds(&mut scene, "forged");
+    insta::assert_snapshot!(scene.printed(), @"Set app_metadata.department of waad|adele");
+    assert!(scene.plan().remembered.unwrap().kept_otherwise.is_empty());
+}
+
+#[test]
+fn a_number_is_the_same_however_it_is_spelt() {
+    let policy = "[[attributes]]\nto = \"app_metadata.seats\"\nfrom = \"seats\"\n";
+    let mut scene = adele().policy(policy).tells("seats", json!([5.0, { "of": 7.0 }]));
+    let holding = scene.snapshot.accounts.get_mut(&account("waad|adele")).unwrap();
+    holding.app_metadata.insert("seats".into(), json!([5, { "of": 7 }]));
+    assert_eq!(scene.printed(), "");
+    let scene = scene.tells("seats", json!([5.5, { "of": 7.0 }]));
+    assert!(scene.printed().contains("Set app_metadata.seats"), "{}", scene.printed());
 }

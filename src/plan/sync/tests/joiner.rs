@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::scene::{Scene, account, adele};
+use super::scene::{Scene, account, adele, at};
 use crate::case::CaseId;
 use crate::event::EventId;
 use crate::plan::sync::Next;
@@ -60,6 +60,16 @@ fn the_password_link_is_owed_before_the_account_is_made_and_mailed_once() {
     let made = scene.applied();
     assert!(made.printed().contains("Have Auth0 mail a change-password link"), "{}", made.printed());
     assert_eq!(made.settled().printed(), "");
+}
+
+#[test]
+fn a_mail_that_may_be_on_its_way_is_waited_for_and_sent_once_more() {
+    let mut scene = newcomer(DATABASE).applied();
+    scene.snapshot.remembered.as_mut().unwrap().password_mail = Mail::Doubted { since: scene.now };
+    insta::assert_snapshot!(scene.printed(), @"held: whether Auth0 has mailed is not known: it is asked once more at 2026-03-02T08:10:01Z");
+    assert_eq!(scene.plan().remembered.unwrap().look_at, Some(at("2026-03-02T08:10:01Z")));
+    scene.now = at("2026-03-02T08:10:01Z");
+    assert!(scene.printed().contains("Have Auth0 mail a change-password link"), "{}", scene.printed());
 }
 
 #[test]

@@ -174,3 +174,22 @@ fn somebody_never_seen_of_whom_it_is_unknown_whether_the_policy_means_them_is_no
     stranger.policy.organizations.clear();
     assert_eq!(stranger.plan().remembered.unwrap().look_at, None, "no group decides anything");
 }
+
+#[test]
+fn while_roles_are_being_changed_nothing_is_taken_for_proven() {
+    let mut scene = adele().groups(&[]).settled();
+    let doing = scene.clone().groups(&[ENGINEERS]).plan().remembered.unwrap();
+    assert!(doing.unsettled.contains(&account("waad|adele")));
+    scene.snapshot.remembered = Some(doing);
+    scene.snapshot.depth = Depth::Known;
+    let holding = scene.snapshot.accounts.get_mut(&account("waad|adele")).unwrap();
+    let read = (holding.roles.take(), holding.organizations.take());
+    assert_eq!(
+        scene.plan().next,
+        Next::ReadWhole,
+        "what was proven last is what is wanted, and may be given by now"
+    );
+    let holding = scene.snapshot.accounts.get_mut(&account("waad|adele")).unwrap();
+    (holding.roles, holding.organizations) = read;
+    assert!(scene.plan().remembered.unwrap().unsettled.is_empty());
+}

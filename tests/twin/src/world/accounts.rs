@@ -59,6 +59,9 @@ pub struct Identity {
     pub profile: Option<Map<String, Value>>,
 }
 
+/// What becomes of a value that is written.
+pub type KeptAs = fn(&Value) -> Value;
+
 /// One Auth0 user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
@@ -190,6 +193,20 @@ impl World {
     /// All accounts, in no particular order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter().map(Arc::as_ref)
+    }
+
+    /// From now on, `app_metadata.{key}` holds what `kept` makes of whatever a client writes there: a service may
+    /// normalise what it stores (nothing of the kind is documented for metadata, and nothing excludes it).
+    pub fn keep_app_metadata_as(&mut self, key: &str, kept: KeptAs) {
+        self.kept_as.insert(key.to_owned(), kept);
+    }
+
+    /// The metadata that is stored where these are written.
+    pub(crate) fn as_kept(&self, app_metadata: &Map<String, Value>) -> Map<String, Value> {
+        let keep = |key: &String, value: &Value| {
+            self.kept_as.get(key).map_or_else(|| value.clone(), |kept| kept(value))
+        };
+        app_metadata.iter().map(|(key, value)| (key.clone(), keep(key, value))).collect()
     }
 
     /// Somebody in the Auth0 dashboard blocks the account.

@@ -52,7 +52,7 @@ const PROFILE_BYTES_ADVISED: usize = 10 * 1_024;
 type Body = Map<String, Value>;
 
 pub(super) fn update(call: &Call<'_>) -> Answer {
-    let body = call.json_object().ok_or_else(|| invalid_body("'Expected type object'"))?;
+    let mut body = call.json_object().ok_or_else(|| invalid_body("'Expected type object'"))?;
     refuse_unknown(call, &body, &FIELDS)?;
     profile::check(&body, Nulls::Unset)?;
     check_apart(&body)?;
@@ -67,6 +67,9 @@ pub(super) fn update(call: &Call<'_>) -> Answer {
     };
     if at > 0 {
         check_secondary(&body)?;
+    }
+    if let Some(Value::Object(app_metadata)) = body.get_mut("app_metadata") {
+        *app_metadata = world.as_kept(app_metadata);
     }
     world.change_account(call.id(), |account| apply(account, at, &body));
     // Changing what one signs in with ends the user's sessions (Auth0, Session Layers).
