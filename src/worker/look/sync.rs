@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::super::picture::{self, Known, Picture};
 use super::super::record::sync as record;
 use super::sole::Sole;
-use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
+use super::{Counted, Hands, Looker, Scope, Trouble, Verdict, stranger};
 use crate::action::Outcome;
 use crate::action::sync::SyncAction;
 use crate::apply::sync::{self as apply, Applied, Told};
@@ -113,6 +113,10 @@ impl<'a> Look<'a> {
             // A case that was verified or released asks for a look; without one nothing is to come.
             self.wait_for_nothing().await?;
             return Ok(handed_over);
+        }
+        if stranger::has_left_nothing(&self.asks, &self.picture.snapshot) {
+            self.wait_for_nothing().await?;
+            return Ok(Verdict::Done);
         }
         if !self.policy.manages_directory() {
             self.wait_for_nothing().await?;
@@ -533,7 +537,7 @@ impl<'a> Look<'a> {
         };
         Snapshot {
             subject: self.subject,
-            asks: self.asks.clone(),
+            asks: stranger::as_told(&self.asks),
             directory: snapshot.directory.clone(),
             risk: RiskView::Unread("not asked".into()),
             accounts: snapshot.accounts.keys().map(account).collect(),
@@ -549,8 +553,8 @@ impl<'a> Look<'a> {
     }
 
     async fn escalate(&mut self) -> Result<Verdict, Trouble> {
-        let source = self.asks.first().map_or(Source::Sweep, |ask| ask.source);
-        self.enqueue(EventKind::Escalated, source).await?;
+        let (kind, source) = stranger::escalation(&self.asks);
+        self.enqueue(kind, source).await?;
         Ok(Verdict::Done)
     }
 
