@@ -76,39 +76,48 @@ pub async fn paths(
     entra: &entra::Reader,
     preview: &Preview,
 ) -> Result<BTreeMap<ObjectId, Vec<Step>>, entra::Error> {
-    let mut wanted: BTreeSet<ObjectId> =
+    let wanted: BTreeSet<ObjectId> =
         preview.explanation.given.iter().flat_map(|given| given.by.clone()).collect();
     let Groups::Known(within) = &preview.snapshot.groups else { return Ok(BTreeMap::new()) };
-    let mut paths = BTreeMap::new();
     // Nothing is given, or to nobody whom Entra knows: there is no way to look for.
     if wanted.is_empty() {
-        return Ok(paths);
+        return Ok(BTreeMap::new());
     }
-    let mut from: BTreeMap<ObjectId, Vec<Step>> = BTreeMap::new();
-    let mut open = VecDeque::new();
+    let mut ways = Ways { sought: wanted.clone(), found: BTreeMap::new(), open: VecDeque::new() };
     for group in entra.direct_groups(preview.snapshot.subject.object).await? {
-        let step = Step { group: group.id, name: group.display_name };
-        from.insert(group.id, vec![step]);
-        open.push_back(group.id);
+        ways.reach(group, &[]);
     }
     for _ in 0..STEPS_MAX {
-        let Some(group) = open.pop_front() else { break };
-        let way = from[&group].clone();
-        if wanted.remove(&group) {
-            paths.insert(group, way.clone());
-        }
-        if wanted.is_empty() {
-            break;
-        }
+        let Some(group) = ways.open.pop_front().filter(|_| !ways.sought.is_empty()) else { break };
+        let way = ways.found[&group].clone();
         for parent in entra.parents(group).await? {
-            // Only groups that the person is in, and each once: nesting may run in circles.
-            if within.contains(&parent.id) && !from.contains_key(&parent.id) {
-                let step = Step { group: parent.id, name: parent.display_name };
-                from.insert(parent.id, way.iter().cloned().chain([step]).collect());
-                open.push_back(parent.id);
+            // Only groups that the person is in: nesting may run in circles.
+            if within.contains(&parent.id) {
+                ways.reach(parent, &way);
             }
         }
     }
-    paths.extend(wanted.into_iter().map(|group| (group, Vec::new())));
-    Ok(paths)
+    Ok(wanted.into_iter().map(|group| (group, ways.found.remove(&group).unwrap_or_default())).collect())
+}
+
+/// What a search has reached. A group is recognised as it is reached, not when its parents are asked for: somebody may be in
+/// more groups than there are steps.
+struct Ways {
+    sought: BTreeSet<ObjectId>,
+    found: BTreeMap<ObjectId, Vec<Step>>,
+    /// Groups whose parents have not been asked for, in the order in which they were reached.
+    open: VecDeque<ObjectId>,
+}
+
+impl Ways {
+    /// Each once: the first way is the shortest.
+    fn reach(&mut self, group: entra::NamedGroup, way: &[Step]) {
+        if self.found.contains_key(&group.id) {
+            return;
+        }
+        let step = Step { group: group.id, name: group.display_name };
+        self.found.insert(group.id, way.iter().cloned().chain([step]).collect());
+        self.sought.remove(&group.id);
+        self.open.push_back(group.id);
+    }
 }
