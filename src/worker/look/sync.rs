@@ -29,7 +29,7 @@ use crate::policy::Policy;
 use crate::queue;
 use crate::retry::WhatNow;
 use crate::snapshot::sync::{Depth, Groups, Mail, Remembered};
-use crate::snapshot::{Access, Account, AccountsSeen, Blocked, Directory, Enabled, RiskView, Snapshot};
+use crate::snapshot::{Blocked, Directory, Enabled};
 use crate::store::{self, SavePerson};
 
 /// Rounds of one look. Four are usual for a joiner (read, make, fill, done).
@@ -504,7 +504,10 @@ impl<'a> Look<'a> {
     fn must_be_contained(&self) -> bool {
         let now = self.looker.deps.clock.now();
         match &self.known.case {
-            None => plan::plan(&self.as_containment(), &self.policy, now).case.is_some(),
+            None => {
+                let seen = picture::as_containment(&self.picture.snapshot, stranger::as_told(&self.asks));
+                plan::plan(&seen, &self.policy, now).case.is_some()
+            }
             Some(case) => self.is_news_to(case),
         }
     }
@@ -525,31 +528,6 @@ impl<'a> Look<'a> {
         let unlocked = case.response == Response::Contain
             && snapshot.accounts.values().any(|account| account.blocked == Blocked::No);
         !self.asks.iter().all(swept) || contradicts || unlocked
-    }
-
-    /// The same picture as containment sees it.
-    fn as_containment(&self) -> Snapshot {
-        let snapshot = &self.picture.snapshot;
-        let account = |id: &AccountId| {
-            let holding = &snapshot.accounts[id];
-            let (blocked, stamp) = (holding.blocked, holding.stamp.clone());
-            (id.clone(), Account { id: id.clone(), blocked, stamp, access: Access::default(), email: None })
-        };
-        Snapshot {
-            subject: self.subject,
-            asks: stranger::as_told(&self.asks),
-            directory: snapshot.directory.clone(),
-            risk: RiskView::Unread("not asked".into()),
-            accounts: snapshot.accounts.keys().map(account).collect(),
-            accounts_seen: AccountsSeen::All,
-            look_alikes: None,
-            case: None,
-            last_not_acted: None,
-            released: Vec::new(),
-            recent_containments: 0,
-            token_lifetime_seconds: None,
-            means: snapshot.means,
-        }
     }
 
     async fn escalate(&mut self) -> Result<Verdict, Trouble> {
