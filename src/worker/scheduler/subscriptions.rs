@@ -5,6 +5,9 @@
 //! where they are lost; whatever leaves a gap wishes for a sweep. `reauthorize` is never sent: a PATCH does the same, and
 //! both within ten minutes may corrupt the subscription (same page).
 //!
+//! Whoever looks after them holds a lease of its own meanwhile: `lockstep subscriptions ensure` does so beside a server that
+//! keeps the schedule, and two at a time would take each other's for strangers'.
+//!
 //! Until when they live is kept in the store: it goes on being measured while they can neither be listed nor renewed, also
 //! after a restart.
 
@@ -13,12 +16,13 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{Job, Wish, pause};
 use crate::clock::{self, SharedClock, Timestamp};
 use crate::entra::{self, Subscription, SubscriptionId, Subscriptions, Wanted};
 use crate::retry::WhatNow;
-use crate::store::{Owed, Store};
+use crate::store::{self, Owed, Store};
 use crate::worker::record::news::Channels;
 
 /// Four minutes are far below the limit of 25 listings in 20 seconds, and soon enough for what is swept every five.
@@ -33,6 +37,9 @@ const RENEW_BEFORE: Duration = Duration::from_secs(6 * 24 * 3600);
 const RESOURCES: [&str; 2] = ["users", "groups"];
 /// How soon to look again after a failure that passes by itself.
 const AGAIN: Duration = Duration::from_secs(10);
+const LEASE_NAME: &str = "subscriptions";
+/// Longer than one resource takes: two requests of thirty seconds each.
+pub const LEASE: Duration = Duration::from_secs(90);
 /// Which subscriptions are ours, and the secret that they were made with, as a hash.
 const NOTE: &str = "subscriptions.made";
 /// Until when each lived when it was seen last.
@@ -123,7 +130,11 @@ enum Turn {
 async fn turn(job: &Job, settings: &Settings, renew: Renew) -> Turn {
     let store = job.deps.store.as_ref();
     let kept = match keep(settings, store, &job.deps.clock, renew).await {
-        Ok(kept) => kept,
+        Ok(Some(kept)) => kept,
+        Ok(None) => {
+            tracing::info!("another process looks after the subscriptions");
+            return Turn::Again;
+        }
         Err(why) => {
             tracing::warn!("subscriptions could not be looked at: {why}");
             return Turn::Again;
@@ -160,7 +171,7 @@ fn log(one: &Kept) {
 }
 
 /// Makes sure of both subscriptions, and wishes for a sweep after each that was made. One that fails does not keep the
-/// other from being kept.
+/// other from being kept. `None` when another process is at it.
 ///
 /// # Errors
 /// When the store cannot be read or written.
@@ -169,7 +180,34 @@ pub async fn keep(
     store: &dyn Store,
     clock: &SharedClock,
     renew: Renew,
-) -> anyhow::Result<Vec<Kept>> {
+) -> anyhow::Result<Option<Vec<Kept>>> {
+    let lease = Lease { store, clock, holder: Uuid::now_v7().to_string() };
+    if !lease.take().await? {
+        return Ok(None);
+    }
+    let kept = keep_alone(settings, &lease, renew).await;
+    if let Err(error) = store.drop_lease(LEASE_NAME, &lease.holder).await {
+        tracing::debug!("the lease could not be given back: {error}");
+    }
+    kept.map(Some)
+}
+
+struct Lease<'a> {
+    store: &'a dyn Store,
+    clock: &'a SharedClock,
+    holder: String,
+}
+
+impl Lease<'_> {
+    /// Takes it, or goes on holding it.
+    async fn take(&self) -> Result<bool, store::Error> {
+        let now = self.clock.now();
+        self.store.take_lease(LEASE_NAME, &self.holder, now, clock::after(now, LEASE)).await
+    }
+}
+
+async fn keep_alone(settings: &Settings, lease: &Lease<'_>, renew: Renew) -> anyhow::Result<Vec<Kept>> {
+    let Lease { store, clock, .. } = *lease;
     let (mut made, mut expiries) = (Made::read(store).await?, Expiries::read(store).await?);
     let listed = match settings.client.list().await {
         Ok(listed) => listed,
@@ -181,6 +219,7 @@ pub async fn keep(
     };
     let mut kept = Vec::new();
     for resource in RESOURCES {
+        anyhow::ensure!(lease.take().await?, "another process has taken over");
         let now = clock.now();
         let one = Keeper { settings, now, resource, listed: &listed, renew }.keep(&mut made).await;
         expiries.set(resource, one.expires);
@@ -314,7 +353,11 @@ impl Keeper<'_> {
         for subscription in ours {
             // With an address or a secret of yesterday, or a secret that nobody can tell: neither can be changed for all of
             // its parts by PATCH.
-            self.settings.client.delete(subscription.id).await?;
+            match self.settings.client.delete(subscription.id).await {
+                Ok(()) => {}
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error),
+            }
             made.remove(subscription.id);
         }
         match good {

@@ -13,6 +13,7 @@ use crate::harness::Stage;
 
 const CREATE: &str = "POST /v1.0/subscriptions";
 const LIST: &str = "GET /v1.0/subscriptions";
+const DELETE: &str = "DELETE /v1.0/subscriptions/{id}";
 const RENEW: &str = "PATCH /v1.0/subscriptions/{id}";
 /// What is left of the subscription to users.
 const LEFT: &str = "lockstep_subscription_expiry_seconds{resource=\"users\"}";
@@ -306,6 +307,40 @@ crate::stories! {
         }).await;
         assert_eq!(stage.twin.world().subscriptions().count(), 2);
         stage.until_idle().await;
+        stage.end().await;
+    }
+
+    one_of_yesterday_that_is_gone_before_it_is_deleted_is_made_anew(stage, Setup::unlimited()) {
+        stage.start_subscribed().await;
+        stage.until_known_as_ours("groups").await;
+        stage.stop().await;
+        stage.set_env("GRAPH_CLIENT_STATE", "a-new-client-state-of-today-0001");
+        let id = id_of(&stage, "users");
+        let listing = Match::vendor(Vendor::Graph).method("GET").route("/subscriptions");
+        stage.twin.faults().after(listing, 1, move |world| world.expire_subscription(&id));
+        stage.start().await;
+        stage.until_world("both carry the new secret", |world| {
+            let new = |state: &Option<String>| state.as_deref() == Some("a-new-client-state-of-today-0001");
+            world.subscriptions().filter(|one| new(&one.client_state)).count() == 2
+        }).await;
+        let deleted: Vec<u16> = stage.requests(Vendor::Graph, DELETE).iter().map(|entry| entry.status).collect();
+        assert_eq!(deleted, [404, 204]);
+        stage.until_idle().await;
+        assert!(stage.messages().is_empty());
+        stage.end().await;
+    }
+
+    an_ensure_beside_a_server_that_is_making_them_waits_for_it(stage, Setup::unlimited()) {
+        let making = Match::vendor(Vendor::Graph).method("POST").route("/subscriptions");
+        let held = stage.twin.faults().inject(making, Fault::Stall(Duration::from_secs(3)), Times::N(1));
+        stage.be_reachable();
+        stage.start().await;
+        stage.until_struck(held).await;
+        let ran = stage.run(&["subscriptions", "ensure", "--json"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.json().as_array().unwrap().iter().all(|one| one["done"] == "stands"), "{ran:?}");
+        assert_eq!(stage.requests(Vendor::Graph, CREATE).len(), 2, "each was made once");
+        stage.until_swept().await;
         stage.end().await;
     }
 
