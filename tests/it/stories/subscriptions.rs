@@ -236,9 +236,10 @@ crate::stories! {
 
     one_whose_reply_was_lost_is_made_anew_and_nobody_is_told(stage, Setup::unlimited()) {
         let making = Match::vendor(Vendor::Graph).method("POST").route("/subscriptions");
-        stage.twin.faults().inject(making, Fault::LoseReply, Times::N(1));
+        let lost = stage.twin.faults().inject(making, Fault::LoseReply, Times::N(1));
         stage.policy(&attribute("app_metadata.department", "department"));
         stage.start_subscribed().await;
+        stage.until_struck(lost).await;
         stage.until_known_as_ours("users").await;
         stage.until_known_as_ours("groups").await;
         stage.until_somebody_is_followed().await;
@@ -346,8 +347,9 @@ crate::stories! {
 
     a_graph_that_is_away_for_a_moment_pages_nobody(stage, Setup::unlimited()) {
         let making = Match::vendor(Vendor::Graph).method("POST").route("/subscriptions");
-        stage.twin.faults().inject(making, Fault::Status(503), Times::N(1));
+        let away = stage.twin.faults().inject(making, Fault::Status(503), Times::N(1));
         stage.start_subscribed().await;
+        stage.until_struck(away).await;
         stage.until_idle().await;
         assert!(stage.messages().is_empty());
         stage.end().await;
