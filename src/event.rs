@@ -169,6 +169,8 @@ pub enum EventKind {
     UserUpdated,
     /// Permanently deleted.
     UserDeleted,
+    /// The same of somebody of whom no account is known: they wait with what changes, not with whom is to be locked.
+    StrangerDeleted,
     /// Members that Graph named as a hint; empty means "list the group".
     GroupUpdated {
         members: Vec<ObjectId>,
@@ -220,6 +222,7 @@ impl EventKind {
         match self {
             EventKind::UserUpdated => "user_updated",
             EventKind::UserDeleted => "user_deleted",
+            EventKind::StrangerDeleted => "stranger_deleted",
             EventKind::GroupUpdated { .. } => "group_updated",
             EventKind::GroupDeleted => "group_deleted",
             EventKind::RiskReported(_) => "risk_reported",
@@ -278,6 +281,7 @@ impl Event {
     pub fn lane(&self) -> Lane {
         match self.kind {
             EventKind::UserUpdated
+            | EventKind::StrangerDeleted
             | EventKind::GroupUpdated { .. }
             | EventKind::GroupDeleted
             | EventKind::SubscriptionLifecycle { .. } => Lane::Sync,

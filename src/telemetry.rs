@@ -5,7 +5,8 @@
 
 pub mod logging;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -101,6 +102,7 @@ pub struct Metrics {
     policy_refused: Gauge,
     audit_lag_seconds: FloatGauge,
     audit_waits_since: Mutex<Option<Timestamp>>,
+    subscriptions_expire: Mutex<BTreeMap<Words, Timestamp>>,
 }
 
 impl Metrics {
@@ -121,6 +123,7 @@ impl Metrics {
             policy_refused: Gauge::default(),
             audit_lag_seconds: FloatGauge::default(),
             audit_waits_since: Mutex::default(),
+            subscriptions_expire: Mutex::default(),
             registry: Registry::default(),
         };
         let m = &metrics;
@@ -145,7 +148,7 @@ impl Metrics {
         );
         registry.register(
             "subscription_expiry_seconds",
-            "Time until a Graph subscription expires",
+            "Time until a Graph subscription expires, 0 where none stands",
             m.subscription_expiry_seconds.clone(),
         );
         registry.register(
@@ -213,10 +216,15 @@ impl Metrics {
         self.vendor_budget_remaining.remove(&BudgetLabels { vendor, class });
     }
 
-    /// `resource` is `users` or `groups`.
-    pub fn subscription_expiry(&self, resource: &'static str, left: std::time::Duration) {
-        let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-        self.subscription_expiry_seconds.get_or_create(&ResourceLabel { resource }).set(seconds);
+    /// When the subscription to `resource` (`users` or `groups`) ends, or has ended.
+    pub fn subscription_expires(&self, resource: &'static str, at: Timestamp) {
+        lock(&self.subscriptions_expire).insert(resource, at);
+    }
+
+    /// Another process keeps the subscriptions: what is known of them here is not true for long.
+    pub fn forget_subscriptions(&self) {
+        lock(&self.subscriptions_expire).clear();
+        self.subscription_expiry_seconds.clear();
     }
 
     /// `name` is our own word for the credential; `left_seconds` is negative when it has expired.
@@ -234,18 +242,27 @@ impl Metrics {
 
     /// Since when the oldest containment waits to be put on record; `None` when every one is.
     pub fn audit_waits_since(&self, oldest: Option<Timestamp>) {
-        *self.audit_waits_since.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
+        *lock(&self.audit_waits_since) = oldest;
     }
 
-    /// Brings the audit's lag up to date, before it is shown.
-    pub fn measure_audit_lag(&self, now: Timestamp) {
-        let since = *self.audit_waits_since.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Brings what changes by itself up to date, before it is shown.
+    pub fn measure(&self, now: Timestamp) {
+        let since = *lock(&self.audit_waits_since);
         self.audit_lag_seconds.set(since.map_or(0.0, |since| clock::elapsed(since, now).as_secs_f64()));
+        for (&resource, &at) in &*lock(&self.subscriptions_expire) {
+            let seconds = i64::try_from(clock::elapsed(now, at).as_secs()).unwrap_or(i64::MAX);
+            self.subscription_expiry_seconds.get_or_create(&ResourceLabel { resource }).set(seconds);
+        }
     }
 
     pub fn brake_held(&self, held: u32) {
         self.brake_held.set(i64::from(held));
     }
+}
+
+/// What is behind it is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn containment_histogram() -> Histogram {
@@ -266,8 +283,7 @@ mod tests {
         metrics.vendor_request("auth0", "user.patch", Some(200));
         metrics.vendor_budget("auth0", "contain", 0.9);
         metrics.audit_waits_since(Some(Timestamp::UNIX_EPOCH));
-        metrics
-            .measure_audit_lag(clock::after(Timestamp::UNIX_EPOCH, std::time::Duration::from_millis(1500)));
+        metrics.measure(clock::after(Timestamp::UNIX_EPOCH, std::time::Duration::from_millis(1500)));
         let text = metrics.render();
         for line in [
             "lockstep_containment_seconds_count{hop=\"total\"} 1",
@@ -281,5 +297,21 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_subscription_falls_by_itself_until_nothing_is() {
+        let metrics = Metrics::new();
+        let hours =
+            |hours: u64| clock::after(Timestamp::UNIX_EPOCH, std::time::Duration::from_secs(hours * 3600));
+        metrics.subscription_expires("users", hours(72));
+        for (at, left) in [(0, 259_200), (25, 169_200), (73, 0)] {
+            metrics.measure(hours(at));
+            let line = format!("lockstep_subscription_expiry_seconds{{resource=\"users\"}} {left}\n");
+            assert!(metrics.render().contains(&line), "{line} is missing in\n{}", metrics.render());
+        }
+        metrics.forget_subscriptions();
+        metrics.measure(hours(74));
+        assert!(!metrics.render().contains("resource=\"users\""));
     }
 }

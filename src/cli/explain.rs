@@ -69,14 +69,15 @@ impl Answer {
         };
         let remembered = seen.plan.remembered.as_ref();
         let findings = remembered.map(|r| r.findings.iter().cloned().collect()).unwrap_or_default();
-        let mut held = seen.plan.held.clone();
+        let would = seen.would().into_iter().map(|would| would.sentence).collect();
+        let mut held = seen.held();
         held.extend(seen.explanation.unread.map(|why| format!("groups were not read: {why}")));
         Answer {
             person,
             accounts: seen.snapshot.accounts.keys().map(ToString::to_string).collect(),
             given: seen.explanation.given.into_iter().map(reason).collect(),
             attributes: seen.explanation.attributes,
-            would: seen.plan.actions.iter().map(crate::action::sync::SyncAction::sentence).collect(),
+            would,
             held,
             findings,
         }

@@ -7,12 +7,10 @@ use super::exit::{Exit, Failure};
 use super::output::{Output, plain};
 use super::vendors::Vendors;
 use super::{records, words};
-use crate::action::sync::SyncAction;
 use crate::event::{ObjectId, Subject};
-use crate::plan::sync::SyncPlan;
-use crate::worker::preview::preview;
+use crate::worker::preview::{Would, preview};
 
-/// Show what would be done to keep one person in step, and what is held and why
+/// Show what would be done to keep one person in step, or to lock them out, and what is held and why
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Needs the environment that a worker has, and reaches Entra and Auth0; nothing is written.
@@ -30,14 +28,8 @@ pub struct Plan {
 #[derive(Debug, Serialize)]
 struct Answer {
     person: ObjectId,
-    actions: Vec<Action>,
+    actions: Vec<Would>,
     held: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Action {
-    action: &'static str,
-    sentence: String,
 }
 
 impl Plan {
@@ -47,18 +39,13 @@ impl Plan {
         let store = records::open_if_there(&vendors.config.local)?;
         let (policy, now) = (&vendors.config.policy, vendors.clock.now());
         let seen = preview(&vendors.entra, &vendors.auth0, store.as_deref(), policy, subject, now).await?;
-        let answer = Answer::of(self.user, &seen.plan);
+        let answer = Answer { person: self.user, actions: seen.would(), held: seen.held() };
         output.data(&answer, || answer.text())?;
         Ok(if answer.actions.is_empty() { Exit::Done } else { Exit::Changes })
     }
 }
 
 impl Answer {
-    fn of(person: ObjectId, plan: &SyncPlan) -> Answer {
-        let action = |action: &SyncAction| Action { action: action.word(), sentence: action.sentence() };
-        Answer { person, actions: plan.actions.iter().map(action).collect(), held: plan.held.clone() }
-    }
-
     fn text(&self) -> String {
         let mut lines: Vec<String> =
             self.actions.iter().map(|action| format!("would   {}", plain(&action.sentence))).collect();

@@ -1,5 +1,7 @@
 //! `subscriptions`: Graph's change notifications, listed, made sure of, removed.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -12,14 +14,20 @@ use crate::clock::{SharedClock, SystemClock, Timestamp};
 use crate::config::{Config, Role, Roles};
 use crate::entra::{self, Subscription, SubscriptionId, Subscriptions as Client};
 use crate::outbound::{self, Deps};
+use crate::store::Store;
 use crate::telemetry::Metrics;
-use crate::worker::scheduler::{Done, Renew, SubscriptionSettings, keep_subscriptions};
+use crate::worker::scheduler::{
+    Done, Kept, Renew, SUBSCRIPTIONS_LEASE, SubscriptionSettings, keep_subscriptions,
+};
+
+/// How often it is looked whether a server is still at it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// List, make sure of, or delete the Graph subscriptions of this application
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Needs the environment that a scheduler has, and reaches Entra. A running server keeps its subscriptions by itself;
-`ensure` also works in observe mode and while no scheduler runs.
+`ensure` also works in observe mode and while no scheduler runs; where one is at it, it waits.
 
 Examples:
   lockstep subscriptions list
@@ -131,7 +139,7 @@ impl Wiring {
         };
         let settings = SubscriptionSettings { client: self.client.clone(), notification_url, client_state };
         let store = records::open(&self.config.local)?;
-        let kept = keep_subscriptions(&settings, store.as_ref(), &self.clock, Renew::Due).await?;
+        let kept = self.keep(&settings, store.as_ref(), output).await?;
         let mut failed = false;
         let ensured: Vec<Ensured> = kept
             .into_iter()
@@ -161,6 +169,27 @@ impl Wiring {
             table(&["resource", "id", "expires", "done"], ensured.iter().map(row))
         })?;
         Ok(if failed { Exit::Error } else { Exit::Done })
+    }
+
+    /// Waits while a server is at it, or one that was killed may be.
+    async fn keep(
+        &self,
+        settings: &SubscriptionSettings,
+        store: &dyn Store,
+        output: &Output,
+    ) -> Result<Vec<Kept>, Failure> {
+        for attempt in 0..=SUBSCRIPTIONS_LEASE.as_secs() {
+            if let Some(kept) = keep_subscriptions(settings, store, &self.clock, Renew::Due).await? {
+                return Ok(kept);
+            }
+            if attempt == 0 {
+                output.say("waiting: a server looks after them");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err(Failure::TryLater(anyhow::anyhow!(
+            "a server looks after the subscriptions, and is slow; try again"
+        )))
     }
 
     async fn delete(&self, delete: Delete, output: &Output) -> Result<Exit, Failure> {

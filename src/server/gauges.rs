@@ -39,7 +39,7 @@ pub(super) async fn scrape(State(admin): State<Arc<Admin>>) -> Response {
         *looked_at = Some(Instant::now());
     }
     drop(looked_at);
-    admin.deps.metrics.measure_audit_lag(admin.deps.clock.now());
+    admin.deps.metrics.measure(admin.deps.clock.now());
     ([(CONTENT_TYPE, OPENMETRICS)], admin.deps.metrics.render()).into_response()
 }
 

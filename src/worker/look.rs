@@ -6,6 +6,7 @@
 mod contain;
 pub(super) mod group;
 mod sole;
+mod stranger;
 mod sync;
 mod tenant;
 

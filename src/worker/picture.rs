@@ -14,15 +14,15 @@ use crate::auth0;
 use crate::case::{AccountId, Case, CaseState, Means};
 use crate::clock::Timestamp;
 use crate::entra;
-use crate::event::Subject;
+use crate::event::{Event, Subject};
 use crate::policy::Policy;
 use crate::policy::sync::{Link, Method};
 use crate::retry::WhatNow;
-use crate::snapshot::AccountsSeen;
 use crate::snapshot::sync::{
     CaseAbout, Depth, Groups, GroupsTold, Holding, LookAlike, OpenCase, OrganizationId, Remembered,
     SyncSnapshot, Tenant,
 };
+use crate::snapshot::{Access, Account, AccountsSeen, RiskView, Snapshot};
 use crate::store::{self, Store};
 
 /// What the store knows before a look.
@@ -180,6 +180,29 @@ pub(super) async fn complete(
 
 fn told_by_the_list(policy: &Policy) -> GroupsTold {
     if policy.groups().is_empty() { GroupsTold::Twice } else { GroupsTold::Once }
+}
+
+/// The same picture as containment sees it, of somebody who has no case.
+pub(super) fn as_containment(seen: &SyncSnapshot, asks: Vec<Event>) -> Snapshot {
+    let account = |(id, holding): (&AccountId, &Holding)| {
+        let (blocked, stamp) = (holding.blocked, holding.stamp.clone());
+        (id.clone(), Account { id: id.clone(), blocked, stamp, access: Access::default(), email: None })
+    };
+    Snapshot {
+        subject: seen.subject,
+        asks,
+        directory: seen.directory.clone(),
+        risk: RiskView::Unread("not asked".into()),
+        accounts: seen.accounts.iter().map(account).collect(),
+        accounts_seen: AccountsSeen::All,
+        look_alikes: None,
+        case: None,
+        last_not_acted: None,
+        released: Vec::new(),
+        recent_containments: 0,
+        token_lifetime_seconds: None,
+        means: seen.means,
+    }
 }
 
 /// Where the policy names no group, nobody is in any that matters.

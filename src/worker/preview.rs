@@ -1,17 +1,21 @@
-//! What would be done for one person, and why: the look of the sync lane without anything that writes.
+//! What would be done for one person, and why: the look of the sync lane without anything that writes, and the decision of
+//! the contain lane where that look would hand the person over.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
 
 use super::picture::{self, Eyes, Known};
+use crate::action::Action;
+use crate::action::sync::SyncAction;
 use crate::auth0;
 use crate::clock::Timestamp;
 use crate::entra;
-use crate::event::{ObjectId, Subject};
+use crate::event::{About, Event, EventKind, ObjectId, Subject};
 use crate::plan::sync::explain::{Explanation, explain};
-use crate::plan::sync::{Next, SyncPlan, plan};
-use crate::policy::Policy;
+use crate::plan::sync::{Next, SyncPlan};
+use crate::plan::{self, Plan};
+use crate::policy::{Mode, Policy};
 use crate::snapshot::sync::{Depth, Groups, SyncSnapshot};
 use crate::store::Store;
 
@@ -23,7 +27,38 @@ const STEPS_MAX: usize = 200;
 pub struct Preview {
     pub snapshot: SyncSnapshot,
     pub plan: SyncPlan,
+    /// Whoever has to be contained is locked, and not kept in step.
+    pub containment: Option<Plan>,
     pub explanation: Explanation,
+}
+
+/// An action that would be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Would {
+    pub action: &'static str,
+    pub sentence: String,
+}
+
+impl Preview {
+    pub fn would(&self) -> Vec<Would> {
+        match &self.containment {
+            Some(plan) => {
+                let would = |action: &Action| Would { action: action.word(), sentence: action.sentence() };
+                plan.actions.iter().map(would).collect()
+            }
+            None => {
+                let would =
+                    |action: &SyncAction| Would { action: action.word(), sentence: action.sentence() };
+                self.plan.actions.iter().map(would).collect()
+            }
+        }
+    }
+
+    /// What would not be done, and why.
+    pub fn held(&self) -> Vec<String> {
+        let by_containment = self.containment.iter().flat_map(|plan| &plan.held);
+        by_containment.chain(&self.plan.held).cloned().collect()
+    }
 }
 
 /// A group on the way from a person to a group of the policy.
@@ -57,14 +92,36 @@ pub async fn preview(
         anyhow::bail!(missing.why);
     }
     let mut snapshot = read.snapshot;
-    let mut decided = plan(&snapshot, policy, now);
+    let mut decided = plan::sync::plan(&snapshot, policy, now);
     if decided.next == Next::AskForGroups {
         let asked = picture::ask_for_groups(eyes, policy, &mut snapshot).await;
         asked.map_err(|trouble| anyhow::anyhow!(trouble.why))?;
-        decided = plan(&snapshot, policy, now);
+        decided = plan::sync::plan(&snapshot, policy, now);
     }
     let explanation = explain(&snapshot, policy);
-    Ok(Preview { snapshot, plan: decided, explanation })
+    let containment = containment(&snapshot, store, policy, now).await?;
+    Ok(Preview { snapshot, plan: decided, containment, explanation })
+}
+
+/// What containment would do of somebody whom it does not know yet, if a sweep had asked just now; what is shown of a
+/// person is what would be done in enforce mode.
+async fn containment(
+    snapshot: &SyncSnapshot,
+    store: Option<&dyn Store>,
+    policy: &Policy,
+    now: Timestamp,
+) -> anyhow::Result<Option<Plan>> {
+    if snapshot.case.is_some() {
+        return Ok(None);
+    }
+    let asked = Event::of_ours(About::Person(snapshot.subject), EventKind::Escalated, now);
+    let mut seen = picture::as_containment(snapshot, vec![asked]);
+    if let Some(store) = store {
+        let since = now.checked_sub(policy.contain.brake.window()).unwrap_or(Timestamp::MIN);
+        seen.recent_containments = store.blocking_cases_since(since, snapshot.subject).await?;
+    }
+    let plan = plan::plan(&seen, &Policy { mode: Mode::Enforce, ..policy.clone() }, now);
+    Ok(plan.case.is_some().then_some(plan))
 }
 
 /// For each group that gives something: the way from a group that the person is a direct member of, outermost last.
@@ -76,39 +133,48 @@ pub async fn paths(
     entra: &entra::Reader,
     preview: &Preview,
 ) -> Result<BTreeMap<ObjectId, Vec<Step>>, entra::Error> {
-    let mut wanted: BTreeSet<ObjectId> =
+    let wanted: BTreeSet<ObjectId> =
         preview.explanation.given.iter().flat_map(|given| given.by.clone()).collect();
     let Groups::Known(within) = &preview.snapshot.groups else { return Ok(BTreeMap::new()) };
-    let mut paths = BTreeMap::new();
     // Nothing is given, or to nobody whom Entra knows: there is no way to look for.
     if wanted.is_empty() {
-        return Ok(paths);
+        return Ok(BTreeMap::new());
     }
-    let mut from: BTreeMap<ObjectId, Vec<Step>> = BTreeMap::new();
-    let mut open = VecDeque::new();
+    let mut ways = Ways { sought: wanted.clone(), found: BTreeMap::new(), open: VecDeque::new() };
     for group in entra.direct_groups(preview.snapshot.subject.object).await? {
-        let step = Step { group: group.id, name: group.display_name };
-        from.insert(group.id, vec![step]);
-        open.push_back(group.id);
+        ways.reach(group, &[]);
     }
     for _ in 0..STEPS_MAX {
-        let Some(group) = open.pop_front() else { break };
-        let way = from[&group].clone();
-        if wanted.remove(&group) {
-            paths.insert(group, way.clone());
-        }
-        if wanted.is_empty() {
-            break;
-        }
+        let Some(group) = ways.open.pop_front().filter(|_| !ways.sought.is_empty()) else { break };
+        let way = ways.found[&group].clone();
         for parent in entra.parents(group).await? {
-            // Only groups that the person is in, and each once: nesting may run in circles.
-            if within.contains(&parent.id) && !from.contains_key(&parent.id) {
-                let step = Step { group: parent.id, name: parent.display_name };
-                from.insert(parent.id, way.iter().cloned().chain([step]).collect());
-                open.push_back(parent.id);
+            // Only groups that the person is in: nesting may run in circles.
+            if within.contains(&parent.id) {
+                ways.reach(parent, &way);
             }
         }
     }
-    paths.extend(wanted.into_iter().map(|group| (group, Vec::new())));
-    Ok(paths)
+    Ok(wanted.into_iter().map(|group| (group, ways.found.remove(&group).unwrap_or_default())).collect())
+}
+
+/// What a search has reached. A group is recognised as it is reached, not when its parents are asked for: somebody may be in
+/// more groups than there are steps.
+struct Ways {
+    sought: BTreeSet<ObjectId>,
+    found: BTreeMap<ObjectId, Vec<Step>>,
+    /// Groups whose parents have not been asked for, in the order in which they were reached.
+    open: VecDeque<ObjectId>,
+}
+
+impl Ways {
+    /// Each once: the first way is the shortest.
+    fn reach(&mut self, group: entra::NamedGroup, way: &[Step]) {
+        if self.found.contains_key(&group.id) {
+            return;
+        }
+        let step = Step { group: group.id, name: group.display_name };
+        self.found.insert(group.id, way.iter().cloned().chain([step]).collect());
+        self.sought.remove(&group.id);
+        self.open.push_back(group.id);
+    }
 }

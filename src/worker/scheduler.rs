@@ -38,7 +38,10 @@ pub struct Schedule {
     pub subscriptions: Option<SubscriptionSettings>,
 }
 
-pub use subscriptions::{Done, Renew, Settings as SubscriptionSettings, keep as keep_subscriptions};
+pub use subscriptions::{
+    Done, Kept, LEASE as SUBSCRIPTIONS_LEASE, Renew, Settings as SubscriptionSettings,
+    keep as keep_subscriptions,
+};
 
 /// Something that is to be done at the next opportunity, by whoever holds the lease. It is asked for in the store, so that
 /// it survives, and is done once however often it is asked for.

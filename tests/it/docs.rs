@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use lockstep::clock::Timestamp;
 use lockstep::config::{Environment, read_policy};
 use lockstep::policy::Policy;
 use lockstep::telemetry::{Hop, Metrics};
@@ -150,7 +151,8 @@ fn metrics() -> BTreeSet<String> {
     let metrics = Metrics::new();
     metrics.containment(Hop::Total, Duration::ZERO);
     metrics.event("risk", "risk_reported", "accepted");
-    metrics.subscription_expiry("users", Duration::ZERO);
+    metrics.subscription_expires("users", Timestamp::UNIX_EPOCH);
+    metrics.measure(Timestamp::UNIX_EPOCH);
     metrics.credential_expiry("entra_client_certificate", 0);
     metrics.queue("contain", 0, 0.0);
     metrics.dead_letters("contain", 0);

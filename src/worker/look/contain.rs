@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::super::observe::{Heard, Observed, observe};
 use super::super::record;
 use super::super::unwritten::{Ledger, Room, within_reason};
-use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
+use super::{Counted, Hands, Looker, Scope, Trouble, Verdict, stranger};
 use crate::action::{Action, Outcome};
 use crate::apply::{self, Applied};
 use crate::audit::Entry;
@@ -39,6 +39,9 @@ const RECORD_AGAIN_WITHOUT_ROOM: Duration = Duration::from_secs(60);
 
 pub(super) async fn look(looker: &Looker, subject: Subject, asks: Vec<Event>) -> Verdict {
     let _turn = looker.deps.unwritten.turn(subject).await;
+    if let Some(handed_over) = stranger::hand_over(looker, subject, &asks).await {
+        return handed_over;
+    }
     let first = asks.first().map(Event::correlation);
     match Rounds::begin(looker, subject, asks).await {
         Ok(Some(rounds)) => rounds.run().await,

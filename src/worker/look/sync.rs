@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::super::picture::{self, Known, Picture};
 use super::super::record::sync as record;
 use super::sole::Sole;
-use super::{Counted, Hands, Looker, Scope, Trouble, Verdict};
+use super::{Counted, Hands, Looker, Scope, Trouble, Verdict, stranger};
 use crate::action::Outcome;
 use crate::action::sync::SyncAction;
 use crate::apply::sync::{self as apply, Applied, Told};
@@ -29,7 +29,7 @@ use crate::policy::Policy;
 use crate::queue;
 use crate::retry::WhatNow;
 use crate::snapshot::sync::{Depth, Groups, Mail, Remembered};
-use crate::snapshot::{Access, Account, AccountsSeen, Blocked, Directory, Enabled, RiskView, Snapshot};
+use crate::snapshot::{Blocked, Directory, Enabled};
 use crate::store::{self, SavePerson};
 
 /// Rounds of one look. Four are usual for a joiner (read, make, fill, done).
@@ -113,6 +113,10 @@ impl<'a> Look<'a> {
             // A case that was verified or released asks for a look; without one nothing is to come.
             self.wait_for_nothing().await?;
             return Ok(handed_over);
+        }
+        if stranger::has_left_nothing(&self.asks, &self.picture.snapshot) {
+            self.wait_for_nothing().await?;
+            return Ok(Verdict::Done);
         }
         if !self.policy.manages_directory() {
             self.wait_for_nothing().await?;
@@ -500,7 +504,10 @@ impl<'a> Look<'a> {
     fn must_be_contained(&self) -> bool {
         let now = self.looker.deps.clock.now();
         match &self.known.case {
-            None => plan::plan(&self.as_containment(), &self.policy, now).case.is_some(),
+            None => {
+                let seen = picture::as_containment(&self.picture.snapshot, stranger::as_told(&self.asks));
+                plan::plan(&seen, &self.policy, now).case.is_some()
+            }
             Some(case) => self.is_news_to(case),
         }
     }
@@ -523,34 +530,9 @@ impl<'a> Look<'a> {
         !self.asks.iter().all(swept) || contradicts || unlocked
     }
 
-    /// The same picture as containment sees it.
-    fn as_containment(&self) -> Snapshot {
-        let snapshot = &self.picture.snapshot;
-        let account = |id: &AccountId| {
-            let holding = &snapshot.accounts[id];
-            let (blocked, stamp) = (holding.blocked, holding.stamp.clone());
-            (id.clone(), Account { id: id.clone(), blocked, stamp, access: Access::default(), email: None })
-        };
-        Snapshot {
-            subject: self.subject,
-            asks: self.asks.clone(),
-            directory: snapshot.directory.clone(),
-            risk: RiskView::Unread("not asked".into()),
-            accounts: snapshot.accounts.keys().map(account).collect(),
-            accounts_seen: AccountsSeen::All,
-            look_alikes: None,
-            case: None,
-            last_not_acted: None,
-            released: Vec::new(),
-            recent_containments: 0,
-            token_lifetime_seconds: None,
-            means: snapshot.means,
-        }
-    }
-
     async fn escalate(&mut self) -> Result<Verdict, Trouble> {
-        let source = self.asks.first().map_or(Source::Sweep, |ask| ask.source);
-        self.enqueue(EventKind::Escalated, source).await?;
+        let (kind, source) = stranger::escalation(&self.asks);
+        self.enqueue(kind, source).await?;
         Ok(Verdict::Done)
     }
 

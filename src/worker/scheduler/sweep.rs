@@ -3,6 +3,7 @@
 //!
 //! Three things go on side by side, so that none waits for another:
 //! * [`changes`] follows the links of users and of groups. A changed person waits in the sync lane like one who was notified.
+//!   Whoever was purged and is known goes to the contain lane, where few of them may wait at a time.
 //! * [`whole`] lists everybody, on a schedule, when it is wished for, and when a link was lost. These wait in the bulk lane.
 //! * [`switches`] asks every few seconds who was disabled or deleted, and sends those straight to the contain lane.
 //!
@@ -24,8 +25,9 @@ use tokio::sync::Notify;
 
 use super::{Job, pause};
 use crate::clock::{self, Timestamp};
-use crate::event::{Event, Lane};
+use crate::event::{Event, EventKind, Lane, Subject};
 use crate::store::{self, Store};
+use crate::worker::picture::Known;
 
 /// How often the schedule is looked at, and so how late a wished-for sweep may start.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -33,6 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const BACKLOG_MAX: u64 = 20_000;
 /// Events of one enqueue: one durable write.
 const BATCH: usize = 500;
+/// The same in the contain lane, and at a time: an alert waits for few of them.
+const CONTAIN_MAX: usize = 100;
 /// Pages of one listing; at Graph's smallest pages still millions of people.
 const PAGES_MAX: usize = 100_000;
 /// Everybody is swept without Graph having asked for it at most this often: whatever it refuses, it is not read from end to
@@ -82,21 +86,40 @@ fn is_over(since: Timestamp, time: Duration, now: Timestamp) -> bool {
     since > now || clock::elapsed(since, now) >= time
 }
 
-async fn enqueue(job: &Job, events: &[Event]) -> anyhow::Result<()> {
-    for batch in events.chunks(BATCH) {
-        job.deps.queue.enqueue(batch).await?;
+/// Puts the events on the queue as there is room in their lanes; whoever waits for room in the contain lane waits last.
+/// `false` when somebody else goes on before all of them are there.
+async fn enqueue(job: &Job, mut events: Vec<Event>) -> anyhow::Result<bool> {
+    events.sort_by_key(|event| std::cmp::Reverse(event.lane()));
+    for of_lane in events.chunk_by(|one, next| one.lane() == next.lane()) {
+        let lane = of_lane[0].lane();
+        let (most, batch) = match lane {
+            Lane::Contain => (CONTAIN_MAX as u64, CONTAIN_MAX),
+            Lane::Sync | Lane::Bulk => (BACKLOG_MAX, BATCH),
+        };
+        for batch in of_lane.chunks(batch) {
+            if !room(job, lane, most).await? {
+                return Ok(false);
+            }
+            job.deps.queue.enqueue(batch).await?;
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
-/// Waits while so many events are in the lane.
-async fn room(job: &Job, lane: Lane, most: u64) -> anyhow::Result<()> {
+/// Waits while so many events are in the lane; `false` when it is over before there is room.
+async fn room(job: &Job, lane: Lane, most: u64) -> anyhow::Result<bool> {
     while !job.shutdown.is_cancelled() {
         let waiting = job.deps.queue.depths().await?.get(&lane).map_or(0, |depth| depth.events);
         if waiting < most {
-            return Ok(());
+            return Ok(true);
         }
         pause(LOOK_EVERY, &job.shutdown).await;
     }
-    Ok(())
+    Ok(false)
+}
+
+/// What asks for a look at somebody who was purged: that is Graph's own word, as a notification of it would be.
+async fn purged(job: &Job, subject: Subject) -> Result<EventKind, store::Error> {
+    let known = Known::read(job.deps.store.as_ref(), subject).await?;
+    Ok(if known.is_somebody() { EventKind::UserDeleted } else { EventKind::StrangerDeleted })
 }

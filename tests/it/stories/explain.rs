@@ -116,9 +116,15 @@ crate::stories! {
         stage.until_idle().await;
         let after = stage.run(&["plan", "--user", &user]);
         assert_eq!((after.code, after.out.trim()), (0, "nothing to do"), "{after:?}");
+        // Nobody tells Lockstep of it before it was asked.
+        stage.stop().await;
         stage.twin.world().disable(ada);
-        let held = stage.run(&["plan", "--user", &user]);
-        assert!(held.out.contains("held"), "{held:?}");
+        let block = format!("would   Block {account} (account disabled in Entra)");
+        let shown = stage.run(&["plan", "--user", &user]);
+        assert!(shown.code == 2 && shown.out.starts_with(&block), "{shown:?}");
+        let shown = stage.run(&["explain", &user, "--json"]).json();
+        assert!(shown["would"][1].as_str().unwrap().starts_with("End access of"), "{shown:#}");
+        stage.start().await;
         stage.until_case(ada, lockstep::case::CaseState::Verified).await;
         stage.until_told_and_done().await;
         stage.end().await;

@@ -3,7 +3,7 @@
 
 use lockstep::case::CaseState;
 use lockstep_twin::{
-    AccountId, DeltaExpiry, Fault, GroupId, Match, Mishap, PageFault, PersonId, Setup, Times, Vendor,
+    AccountId, DeltaExpiry, Fault, FaultId, GroupId, Match, Mishap, PageFault, PersonId, Setup, Times, Vendor,
 };
 use serde_json::json;
 
@@ -24,6 +24,9 @@ fn department() -> String {
 
 /// Where everybody is listed from.
 const LISTING: &str = "/users/delta?$select=id";
+
+/// Where Graph says that a listing is to begin again.
+const PLACE_TO_BEGIN: &str = "/users/delta?$deltatoken=&$select=id";
 
 /// How often everybody was listed from the start.
 fn starts(stage: &Stage) -> usize {
@@ -50,6 +53,18 @@ impl Stage {
         let (person, account) = self.followed_by_sweeps_alone(&policy).await;
         (staff, person, account)
     }
+
+    /// No sweep comes between the two: the link that replaces the lost one does not tell of the member.
+    fn joins_as_the_link_of_groups_ends(
+        &self,
+        group: GroupId,
+        person: PersonId,
+        expiry: DeltaExpiry,
+    ) -> FaultId {
+        let mut world = self.twin.world();
+        world.add_member(group, person);
+        self.twin.faults().inject(groups(), Fault::ExpireDelta(expiry), Times::N(1))
+    }
 }
 
 crate::stories! {
@@ -73,22 +88,48 @@ crate::stories! {
         stage.end().await;
     }
 
-    a_restart_that_graph_refuses_with_a_place_to_begin_is_followed_for_groups_too(stage, Setup::unlimited()) {
+    a_link_of_groups_that_graph_no_longer_honours_means_everybody_anew_too(stage, Setup::unlimited()) {
         let (staff, ada, account) = stage.role_followed_by_sweeps_alone().await;
-        stage.twin.faults().inject(groups(), Fault::ExpireDelta(DeltaExpiry::Gone), Times::N(1));
-        stage.twin.world().add_member(staff, ada);
+        stage.until_swept_anew().await;
+        let before = starts(&stage);
+        let expired = stage.joins_as_the_link_of_groups_ends(staff, ada, DeltaExpiry::Gone);
+        stage.until_struck(expired).await;
         stage.until_roles(&account, &["Engineer"]).await;
+        stage.until_swept_anew().await;
+        assert_eq!(starts(&stage), before + 1);
+        stage.end().await;
+    }
+
+    a_listing_that_graph_refuses_with_a_place_to_begin_begins_there(
+        stage, Setup { delta_page: 1, ..Setup::unlimited() }
+    ) {
+        let (ada, account) = stage.followed_by_sweeps_alone(&department()).await;
+        stage.hire("Boris Karl");
+        stage.until_swept_anew().await;
+        let before = starts(&stage);
+        // A listing alone has more than one page.
+        let second_page = Match::vendor(Vendor::Graph).route("skiptoken");
+        let expired = stage.twin.faults().inject(second_page, Fault::ExpireDelta(DeltaExpiry::Gone), Times::N(1));
+        stage.twin.world().set_app_metadata(&account, "department", json!("Forged"));
+        stage.twin.world().set_property(ada, "department", "Research".into());
+        assert_eq!(stage.sweep(&["--whole"]).code, 0);
+        stage.until_struck(expired).await;
+        stage.until_app_metadata(&account, "department", json!("Research")).await;
+        let asked = stage.requests(Vendor::Graph, "GET /v1.0/users/delta");
+        assert!(asked.iter().any(|entry| entry.path.ends_with(PLACE_TO_BEGIN)), "{asked:#?}");
+        assert_eq!(starts(&stage), before + 1, "no other place was made up");
         stage.until_idle().await;
         stage.end().await;
     }
 
     a_restart_that_fails_half_way_is_not_forgotten(stage, Setup::unlimited()) {
         let (staff, ada, account) = stage.role_followed_by_sweeps_alone().await;
+        stage.until_swept_anew().await;
         let before = starts(&stage);
         let listing = Match::vendor(Vendor::Graph).route(LISTING);
         let failing = stage.twin.faults().inject(listing, Fault::Status(503), Times::Forever);
-        stage.twin.faults().inject(groups(), Fault::ExpireDelta(DeltaExpiry::Gone), Times::N(1));
-        stage.twin.world().add_member(staff, ada);
+        let expired = stage.joins_as_the_link_of_groups_ends(staff, ada, DeltaExpiry::Gone);
+        stage.until_struck(expired).await;
         stage.until("the users were asked for from the start", async || (starts(&stage) > before).then_some(())).await;
         stage.twin.faults().lift(failing);
         stage.until_roles(&account, &["Engineer"]).await;
@@ -98,8 +139,9 @@ crate::stories! {
 
     a_link_that_graph_refuses_means_everybody_anew(stage, Setup::unlimited()) {
         let (staff, ada, account) = stage.role_followed_by_sweeps_alone().await;
-        stage.twin.faults().inject(groups(), Fault::ExpireDelta(DeltaExpiry::Refused), Times::N(1));
-        stage.twin.world().add_member(staff, ada);
+        stage.until_swept_anew().await;
+        let refused = stage.joins_as_the_link_of_groups_ends(staff, ada, DeltaExpiry::Refused);
+        stage.until_struck(refused).await;
         stage.until_roles(&account, &["Engineer"]).await;
         // Only a link can be refused, so nobody may be listing.
         stage.until_swept_anew().await;

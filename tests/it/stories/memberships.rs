@@ -513,6 +513,10 @@ crate::stories! {
         assert!(stage.twin.world().role_names_of(&account).is_empty());
         stage.twin.world().add_member(staff, ada);
         stage.until_roles(&account, &["Engineer"]).await;
+        let explained = stage.run(&["explain", &ada.to_string(), "--json"]).json();
+        assert_eq!(explained["given"][0]["paths"][0][0]["name"], "Staff", "{explained:#}");
+        let parents = stage.requests(Vendor::Graph, "GET /v1.0/groups/{id}/memberOf");
+        assert_eq!(parents.len(), 0, "she is in it directly: there is no way to look for");
         stage.twin.world().remove_member(staff, ada);
         stage.until_roles(&account, &[]).await;
         stage.until_told_and_done().await;

@@ -4,19 +4,25 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use lockstep::case::CaseState;
 use lockstep_twin::send::Change;
-use lockstep_twin::{Fault, Lag, Match, Mishap, PersonId, Setup, Times, Vendor};
+use lockstep_twin::{AccountId, AccountSeed, Fault, Lag, Match, Mishap, PersonId, Setup, Times, Vendor};
 use serde_json::json;
 
 use super::directory::{SWEEPING, attribute, role, unprovisioned};
-use crate::harness::PATIENCE;
+use super::verbs::BLOCK;
+use crate::harness::{PATIENCE, Stage};
+
+/// Strangers who are deleted at once; at Auth0's pace of the story that needs them, a minute's work.
+const CROWD: usize = 300;
+const SEARCH: &str = "GET /api/v2/users";
 
 fn department() -> String {
     format!("{SWEEPING}{}", attribute("app_metadata.department", "department"))
 }
 
 /// The object ids of the people whom Graph was asked about.
-fn looked_at(stage: &crate::harness::Stage) -> BTreeSet<String> {
+fn looked_at(stage: &Stage) -> BTreeSet<String> {
     let asked = stage.requests(Vendor::Graph, "GET /v1.0/users/{id}");
     let id = |entry: &lockstep_twin::Entry| {
         let rest = entry.path.split_once("/users/")?.1;
@@ -25,13 +31,76 @@ fn looked_at(stage: &crate::harness::Stage) -> BTreeSet<String> {
     asked.iter().filter_map(id).collect()
 }
 
-fn looks_at(stage: &crate::harness::Stage, person: PersonId) -> usize {
+fn looks_at(stage: &Stage, person: PersonId) -> usize {
     let person = person.to_string();
     let asked = stage.requests(Vendor::Graph, "GET /v1.0/users/{id}");
     asked.iter().filter(|entry| entry.path.contains(&person)).count()
 }
 
+impl Stage {
+    /// Somebody who was swept without an account and has one now, which Lockstep has never seen.
+    async fn has_an_unseen_account(&self, person: PersonId) -> AccountId {
+        let subject = self.subject(person);
+        assert!(
+            self.remembered(person).await.is_none() && self.store().links(subject).await.unwrap().is_empty()
+        );
+        let mut seed = AccountSeed {
+            user_id: format!("waad|{person}"),
+            connection: self.twin.setup().auth0_connection.clone(),
+            ..Default::default()
+        };
+        seed.root.insert("oid".into(), json!(person.to_string()));
+        self.twin.world().add_account_raw(seed)
+    }
+}
+
 crate::stories! {
+    strangers_who_are_deleted_stand_before_no_alert(stage, Setup::unlimited()) {
+        stage.set_env("AUTH0_REQUESTS_PER_SECOND", "4");
+        stage.set_env("AUTH0_BURST", "4");
+        stage.start().await;
+        for _ in 0..CROWD {
+            stage.changed(PersonId::nobody(), Change::Deleted).await;
+        }
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let searched = stage.requests(Vendor::Auth0, SEARCH).len();
+        stage.alert(anna, "high").await;
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_blocked(&account));
+        let blocked = stage.requests(Vendor::Auth0, BLOCK).first().expect("she is blocked").seq;
+        let searches = stage.requests(Vendor::Auth0, SEARCH);
+        let before = searches.iter().filter(|entry| entry.seq < blocked).count() - searched;
+        assert!(before < CROWD / 3, "{before} accounts of strangers were searched for before hers was blocked");
+        stage.end().await;
+    }
+
+    somebody_deleted_whose_account_was_never_seen_is_locked_and_a_stranger_is_looked_for_once(
+        stage, Setup::unlimited()
+    ) {
+        let [ada, boris] = {
+            let mut world = stage.twin.world();
+            ["Ada Lovelace", "Boris Karl"].map(|name| world.hire(unprovisioned(name)))
+        };
+        stage.policy(&department());
+        stage.start_subscribed().await;
+        let nobody = PersonId::nobody();
+        stage.changed(nobody, Change::Deleted).await;
+        stage.until("nobody was looked for", async || (looks_at(&stage, nobody) > 0).then_some(())).await;
+        stage.until_idle().await;
+        assert_eq!(looks_at(&stage, nobody), 1);
+        let account = stage.has_an_unseen_account(ada).await;
+        stage.twin.world().hard_delete(ada);
+        stage.until_case(ada, CaseState::Verified).await;
+        assert!(stage.is_blocked(&account), "as notified");
+        stage.twin.faults().mishap("", Mishap::Lose, Times::Forever);
+        let account = stage.has_an_unseen_account(boris).await;
+        stage.twin.world().hard_delete(boris);
+        stage.until_case(boris, CaseState::Verified).await;
+        assert!(stage.is_blocked(&account), "as swept");
+        stage.until_idle().await;
+        stage.end().await;
+    }
+
     what_notifications_lose_the_sweep_finds(stage, Setup::unlimited()) {
         let staff = stage.twin.world().create_group("Staff");
         stage.twin.world().create_role("Engineer");

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::link::{Ended, Followed, Position};
-use super::{LOOK_EVERY, LOST_AT, is_over, may_start_unasked, unasked_now};
+use super::{LOOK_EVERY, LOST_AT, is_over, may_start_unasked, purged, unasked_now};
 use crate::clock::Timestamp;
 use crate::entra::{self, Change, DeltaRow, Tracked};
-use crate::event::{About, Event, EventKind, GROUP_MEMBER_HINTS_MAX, Lane, ObjectId, Subject};
+use crate::event::{About, Event, EventKind, GROUP_MEMBER_HINTS_MAX, ObjectId, Subject};
 use crate::worker::picture;
 use crate::worker::scheduler::{AGAIN, Job, Wish, about, pause};
 
@@ -165,26 +165,22 @@ impl Users {
 
 impl Followed for Users {
     const NOTE: &'static str = "sweep.users";
-    const LANE: Lane = Lane::Sync;
 
     fn tracked(&self) -> Tracked {
         Tracked::Users { properties: self.properties.clone() }
     }
 
     async fn events(&self, job: &Job, rows: &[DeltaRow], now: Timestamp) -> anyhow::Result<Vec<Event>> {
-        let event = |row: &DeltaRow| {
+        let mut events = Vec::new();
+        for row in rows {
             let subject = Subject { tenant: job.schedule.tenant, object: row.id };
-            about(subject, changed(row), now)
-        };
-        Ok(rows.iter().map(event).collect())
-    }
-}
-
-/// What a notification of it would be; "purged" is Graph's own word.
-fn changed(row: &DeltaRow) -> EventKind {
-    match row.change {
-        Change::Purged => EventKind::UserDeleted,
-        Change::Changed | Change::SoftDeleted => EventKind::UserUpdated,
+            let kind = match row.change {
+                Change::Purged => purged(job, subject).await?,
+                Change::Changed | Change::SoftDeleted => EventKind::UserUpdated,
+            };
+            events.push(about(subject, kind, now));
+        }
+        Ok(events)
     }
 }
 
@@ -193,7 +189,6 @@ struct Groups;
 
 impl Followed for Groups {
     const NOTE: &'static str = "sweep.groups";
-    const LANE: Lane = Lane::Sync;
 
     fn tracked(&self) -> Tracked {
         Tracked::Groups

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BACKLOG_MAX, BATCH, PAGES_MAX, enqueue, room};
+use super::{PAGES_MAX, enqueue};
 use crate::clock::Timestamp;
 use crate::entra::{DeltaFrom, DeltaRow, Error, Link, Then, Tracked};
-use crate::event::{Event, Lane};
+use crate::event::Event;
 use crate::store::{self, Store};
 use crate::worker::scheduler::Job;
 
@@ -15,11 +15,6 @@ use crate::worker::scheduler::Job;
 pub(super) trait Followed {
     /// Where the store keeps the link.
     const NOTE: &'static str;
-    /// The lane that its events wait in.
-    const LANE: Lane;
-    /// So many of them wait there at most, and are put there at a time.
-    const BACKLOG_MAX: u64 = BACKLOG_MAX;
-    const BATCH: usize = BATCH;
 
     fn tracked(&self) -> Tracked;
 
@@ -90,12 +85,8 @@ impl Position {
                 Err(error) => return Err(error.into()),
             };
             let events = what.events(job, &page.rows, job.deps.clock.now()).await?;
-            for batch in events.chunks(F::BATCH) {
-                room(job, F::LANE, F::BACKLOG_MAX).await?;
-                if job.shutdown.is_cancelled() {
-                    return Ok(Ended::CutOff);
-                }
-                enqueue(job, batch).await?;
+            if !enqueue(job, events).await? {
+                return Ok(Ended::CutOff);
             }
             let (link, is_last) = match page.then {
                 Then::Done(link) => (link, true),

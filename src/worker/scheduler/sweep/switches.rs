@@ -12,7 +12,7 @@ use super::link::{Ended, Followed, Position};
 use crate::case::{Case, Reason};
 use crate::clock::Timestamp;
 use crate::entra::{Change, DeltaRow, Tracked};
-use crate::event::{Event, EventKind, Lane, Subject};
+use crate::event::{Event, EventKind, Subject};
 use crate::worker::look;
 use crate::worker::picture::Known;
 use crate::worker::scheduler::{AGAIN, Job, about, pause};
@@ -60,10 +60,6 @@ struct Switches;
 
 impl Followed for Switches {
     const NOTE: &'static str = "sweep.switches";
-    const LANE: Lane = Lane::Contain;
-    /// So that an alert waits for few of them.
-    const BACKLOG_MAX: u64 = 100;
-    const BATCH: usize = 100;
 
     fn tracked(&self) -> Tracked {
         Tracked::Switches

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::{
     BACKLOG_MAX, LOOK_EVERY, LOST_AT, PAGES_MAX, WHOLE_AT, changes, enqueue, is_over, may_start_unasked,
-    owes_everybody, room, unasked_now, whole_at,
+    owes_everybody, purged, room, unasked_now, whole_at,
 };
 use crate::clock::Timestamp;
 use crate::entra::{Change, DeltaFrom, DeltaRow, Error, Link, Then, Tracked};
@@ -100,7 +100,9 @@ impl Listing {
         let tracked = Tracked::Presence;
         let mut has_restarted = false;
         for _ in 0..PAGES_MAX {
-            room(job, Lane::Bulk, BACKLOG_MAX).await?;
+            if !room(job, Lane::Bulk, BACKLOG_MAX).await? {
+                return Ok(());
+            }
             let from = self.link.clone().map_or(DeltaFrom::Start, |link| DeltaFrom::Link(Link::new(link)));
             let page = match job.looker.entra.delta(&tracked, &from).await {
                 Ok(page) => page,
@@ -112,9 +114,9 @@ impl Listing {
                 }
             };
             page.rows.iter().for_each(|row| named.add(row.id));
-            let now = job.deps.clock.now();
-            let events: Vec<Event> = page.rows.iter().map(|row| event(job, row, now)).collect();
-            enqueue(job, &events).await?;
+            if !enqueue(job, events(job, &page.rows).await?).await? {
+                return Ok(());
+            }
             let Then::More(link) = page.then else { return self.end(job, named).await };
             self.link = Some(link.as_str().to_owned());
             job.deps.store.set_notes(vec![self.note()?]).await?;
@@ -163,13 +165,17 @@ impl Listing {
     }
 }
 
-/// A row that says "purged" is Graph's own word, as a notification of it would be.
-fn event(job: &Job, row: &DeltaRow, now: Timestamp) -> Event {
-    let kind = match row.change {
-        Change::Purged => EventKind::UserDeleted,
-        Change::Changed | Change::SoftDeleted => EventKind::Swept { depth: SweepDepth::Whole },
-    };
-    about(Subject { tenant: job.schedule.tenant, object: row.id }, kind, now)
+async fn events(job: &Job, rows: &[DeltaRow]) -> anyhow::Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for row in rows {
+        let subject = Subject { tenant: job.schedule.tenant, object: row.id };
+        let kind = match row.change {
+            Change::Purged => purged(job, subject).await?,
+            Change::Changed | Change::SoftDeleted => EventKind::Swept { depth: SweepDepth::Whole },
+        };
+        events.push(about(subject, kind, job.deps.clock.now()));
+    }
+    Ok(events)
 }
 
 /// Absence from a listing is not a deletion: each is looked at by id, and what the look finds counts.
@@ -182,9 +188,7 @@ async fn known_but_not_named(job: &Job, named: &Named) -> anyhow::Result<()> {
         let now = job.deps.clock.now();
         let unnamed = page.iter().filter(|subject| !named.has(subject.object));
         let look = |subject: &Subject| about(*subject, EventKind::Swept { depth: SweepDepth::Whole }, now);
-        let events: Vec<Event> = unnamed.map(look).collect();
-        enqueue(job, &events).await?;
-        room(job, Lane::Bulk, BACKLOG_MAX).await?;
+        enqueue(job, unnamed.map(look).collect()).await?;
     }
     Ok(())
 }
