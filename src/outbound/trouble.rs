@@ -29,7 +29,7 @@ pub enum Trouble {
     /// The vendor failed on its side. Of 500, 502 and 504 nobody knows how far the request came.
     #[error("the vendor failed ({status})")]
     Failed { status: u16 },
-    /// An answer that the vendor does not document.
+    /// An answer that the vendor does not document: a proxy's, or a maintenance page.
     #[error("status {status} with an answer that is {why}")]
     Unreadable { status: u16, why: Unreadable },
 }
@@ -46,7 +46,9 @@ impl Trouble {
             | Trouble::Throttled { .. }
             | Trouble::Failed { .. } => WhatNow::BackOff,
             Trouble::Unreadable { why: Unreadable::CutShort, .. } => WhatNow::BackOff,
-            Trouble::Unreadable { .. } => WhatNow::GiveUp,
+            // As large the next time.
+            Trouble::Unreadable { why: Unreadable::TooLarge, .. } => WhatNow::GiveUp,
+            Trouble::Unreadable { why: Unreadable::Shape, .. } => WhatNow::TryAgain,
         }
     }
 
@@ -101,5 +103,14 @@ mod tests {
         assert!(!Trouble::OverBudget { until }.is_vendor_away());
         assert!(!Trouble::KindThrottled { until }.is_vendor_away());
         assert!(Trouble::HeldBack { until }.is_vendor_away());
+    }
+
+    #[test]
+    fn what_is_not_the_vendors_word_is_tried_again_and_not_for_ever() {
+        let unreadable = |why| Trouble::Unreadable { status: 200, why };
+        assert_eq!(unreadable(Unreadable::Shape).what_now(), WhatNow::TryAgain);
+        assert!(!unreadable(Unreadable::Shape).is_vendor_away(), "one odd answer stops nobody else");
+        assert_eq!(unreadable(Unreadable::CutShort).what_now(), WhatNow::BackOff);
+        assert_eq!(unreadable(Unreadable::TooLarge).what_now(), WhatNow::GiveUp);
     }
 }

@@ -33,7 +33,8 @@ use crate::store;
 const AWAY: BackOff = BackOff { first: Duration::from_millis(200), most: Duration::from_secs(5) };
 /// How long an event waits that only a person can help (a permission, a secret); each wait is an attempt.
 const FOR_A_PERSON: Duration = Duration::from_secs(60);
-/// How long an event waits after it failed by its own fault; each wait is an attempt.
+/// How long an event waits after it failed by its own fault, or something else than the vendor answered; each wait is an
+/// attempt.
 const OWN_FAULT: Duration = Duration::from_secs(10);
 /// How long an event of the contain lane waits for what only Graph can tell.
 const GRAPH_AGAIN: Duration = Duration::from_secs(2);
@@ -109,7 +110,7 @@ impl Trouble {
         let scope = match now {
             WhatNow::RetryAt(_) => Scope::Limit,
             WhatNow::BackOff => Scope::Everybody,
-            WhatNow::GiveUp | WhatNow::AskHuman => Scope::Person,
+            WhatNow::TryAgain | WhatNow::GiveUp | WhatNow::AskHuman => Scope::Person,
         };
         Trouble { why, now, scope }
     }
@@ -220,7 +221,7 @@ impl Looker {
                 (clock::after(now, AWAY.delay(failures, fastrand::f64())), Counted::No)
             }
             (WhatNow::BackOff, Scope::Graph) => (clock::after(now, GRAPH_AGAIN), Counted::No),
-            (WhatNow::BackOff, _) => (clock::after(now, OWN_FAULT), Counted::Yes),
+            (WhatNow::BackOff | WhatNow::TryAgain, _) => (clock::after(now, OWN_FAULT), Counted::Yes),
             (WhatNow::AskHuman, _) => (clock::after(now, FOR_A_PERSON), Counted::Yes),
             (WhatNow::GiveUp, _) => return Verdict::Dead { why: trouble.why.clone() },
         };

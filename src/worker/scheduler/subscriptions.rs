@@ -203,7 +203,7 @@ impl Keeper<'_> {
             Err(error) => {
                 let advice = self.advice(&error);
                 let done = match error.what_now() {
-                    WhatNow::RetryAt(_) | WhatNow::BackOff => Done::Later(advice),
+                    WhatNow::RetryAt(_) | WhatNow::BackOff | WhatNow::TryAgain => Done::Later(advice),
                     WhatNow::GiveUp | WhatNow::AskHuman => Done::Failed(advice),
                 };
                 Kept { resource: self.resource, id: None, expires: None, done }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockstep::case::{BlockProgress, CaseState};
+use lockstep::case::{BlockProgress, CaseState, Means};
 use lockstep_twin::{Fault, Match, Setup, Times, Vendor};
 
 use super::verbs::{BLOCK, REVOKE, blocking, management};
@@ -81,6 +81,53 @@ crate::stories! {
         assert!(stage.is_locked_out(&account));
         assert_eq!(stage.requests(Vendor::Auth0, BLOCK).len(), 1);
         assert!(stage.requests(Vendor::Auth0, REVOKE).len() <= 2);
+        stage.end().await;
+    }
+
+    a_proxys_404_is_no_proof_that_nothing_is_left(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let swallowed = Match::vendor(Vendor::Auth0).route("/revoke-access");
+        let swallowed = stage.twin.faults().inject(swallowed, Fault::Foreign(202), Times::N(1));
+        let lists = ["/sessions", "/refresh-tokens"].map(|list| {
+            let list = Match::vendor(Vendor::Auth0).method("GET").route(list);
+            stage.twin.faults().inject(list, Fault::Foreign(404), Times::Forever)
+        });
+        stage.alert(anna, "high").await;
+        stage.until_struck(swallowed).await;
+        stage.until_open(anna, CaseState::Requested, "status 404").await;
+        assert!(stage.is_blocked(&account) && !stage.is_locked_out(&account), "its sessions live");
+        lists.into_iter().for_each(|fault| stage.twin.faults().lift(fault));
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
+    a_proxys_404_teaches_no_weaker_means(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let revoking = Match::vendor(Vendor::Auth0).route("/revoke-access");
+        let struck = stage.twin.faults().inject(revoking, Fault::Foreign(404), Times::N(1));
+        stage.alert(anna, "high").await;
+        stage.until_struck(struck).await;
+        let case = stage.until_case(anna, CaseState::Verified).await;
+        assert!(case.accounts.values().all(|progress| progress.ended_by == Some(Means::RevokeAccess)));
+        let tries: Vec<u16> = stage.requests(Vendor::Auth0, REVOKE).iter().map(|entry| entry.status).collect();
+        assert_eq!(tries, [404, 202]);
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
+    a_maintenance_page_in_front_of_auth0_is_waited_out(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let page = stage.twin.faults().inject(management(), Fault::Foreign(200), Times::Forever);
+        stage.alert(anna, "high").await;
+        stage.until_open(anna, CaseState::Requested, "not what the vendor documents").await;
+        stage.twin.faults().lift(page);
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        assert_eq!(stage.writes(), 2);
         stage.end().await;
     }
 
