@@ -5,6 +5,7 @@
 
 mod contain;
 pub(super) mod group;
+mod learned;
 mod sole;
 mod sync;
 mod tenant;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use self::learned::Learned;
 use super::observe::ReadBacks;
 use super::picture::Eyes;
 use super::turns::Turns;
@@ -136,8 +138,8 @@ pub(super) struct Looker {
     opening: Mutex<()>,
     /// Entra's word for those who only wait for Auth0.
     read_backs: ReadBacks,
-    /// What the tenant's plan allows, learned from refusals.
-    means: std::sync::Mutex<Means>,
+    /// What the tenant's plan allows.
+    means: Learned,
     /// Looks in a row that failed because a vendor was away.
     away: AtomicU32,
 }
@@ -159,7 +161,7 @@ impl Looker {
             turns,
             opening: Mutex::new(()),
             read_backs: ReadBacks::default(),
-            means: std::sync::Mutex::new(Means::RevokeAccess),
+            means: Learned::default(),
             away: AtomicU32::new(0),
             deps: deps.clone(),
         }
@@ -195,15 +197,11 @@ impl Looker {
     }
 
     fn means(&self) -> Means {
-        *self.means.lock().expect("no holder of this lock panics")
+        self.means.now(self.deps.clock.now())
     }
 
     fn learn_refusal_of(&self, refused: Means) {
-        let mut known = self.means.lock().expect("no holder of this lock panics");
-        if let Some(next) = refused.next().filter(|next| *known < *next) {
-            tracing::info!("the tenant's plan refuses {}; from now on {}", refused.word(), next.word());
-            *known = next;
-        }
+        self.means.refused(refused, self.deps.clock.now());
     }
 
     /// When to come again, given the trouble.
