@@ -229,9 +229,9 @@ impl Looker {
 
     fn remember_away(&self, verdict: &Verdict) {
         match verdict {
-            Verdict::Later { pause_until: Some(_), why, .. } => {
+            Verdict::Later { pause_until: Some(until), why, .. } => {
                 if self.away.fetch_add(1, Ordering::Relaxed) == 0 {
-                    tracing::warn!(lane = self.lane.word(), "the lane pauses: {why}");
+                    tracing::warn!(lane = self.lane.word(), %until, "the lane pauses: {why}");
                 }
             }
             Verdict::Done | Verdict::Dead { .. } => {

@@ -148,6 +148,28 @@ crate::stories! {
         stage.end().await;
     }
 
+    people_are_told_once_that_auth0_throttles_however_often_it_is_asked_again(stage, Setup::unlimited()) {
+        stage.start().await;
+        for (name, throttled) in [("Anna Berg", management()), ("Ben Carter", blocking())] {
+            let (person, account) = stage.at_risk(name, "high");
+            let throttle = Fault::Throttle { retry_after: Some("1".into()) };
+            let throttled = stage.twin.faults().inject(throttled, throttle, Times::Forever);
+            stage.alert(person, "high").await;
+            stage.until_open(person, CaseState::Requested, "rate limit").await;
+            stage.until_told("rate limit").await;
+            let told = || stage.requests(Vendor::Slack, "POST /api/chat.update").len();
+            let (before, refused) = (told(), stage.throttled());
+            stage.until("it is asked again and again", async || {
+                (stage.throttled() >= refused + 4).then_some(())
+            }).await;
+            assert_eq!(told(), before, "{name}");
+            stage.twin.faults().lift(throttled);
+            stage.until_case(person, CaseState::Verified).await;
+            assert!(stage.is_locked_out(&account));
+        }
+        stage.end().await;
+    }
+
     a_throttled_auth0_that_names_no_time_is_backed_off_from(stage, Setup::unlimited()) {
         stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
         stage.start().await;
