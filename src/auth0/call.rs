@@ -82,7 +82,7 @@ impl Request {
         Request { body: Some(body), ..self }
     }
 
-    /// The answer is a whole user.
+    /// The answer has a user with all metadata in it, and may have more of them that are small.
     pub(super) fn of_a_user(self) -> Request {
         Request { body_bytes_max: USER_BYTES_MAX, ..self }
     }
