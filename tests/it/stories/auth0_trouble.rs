@@ -174,11 +174,20 @@ crate::stories! {
         stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
         stage.start().await;
         let (anna, account) = stage.at_risk("Anna Berg", "high");
-        stage.twin.faults().inject(management(), Fault::Throttle { retry_after: None }, Times::N(3));
+        // Without a header of Auth0's, which would tell when its bucket fills.
+        let search = Match::vendor(Vendor::Auth0).method("GET").route(&anna.to_string());
+        let struck = stage.twin.faults().inject(search, Fault::Foreign(429), Times::N(3));
         stage.alert(anna, "high").await;
         stage.until_case(anna, CaseState::Verified).await;
         assert!(stage.is_locked_out(&account));
+        assert!(stage.twin.faults().is_spent(struck));
         assert_eq!(stage.writes(), 2);
+        let asked = stage.requests(Vendor::Auth0, "GET /api/v2/users").into_iter();
+        let asked: Vec<_> = asked.filter(|entry| entry.path.contains(&anna.to_string())).collect();
+        let first: Vec<u16> = asked.iter().take(4).map(|entry| entry.status).collect();
+        assert_eq!(first, [429, 429, 429, 200], "{asked:#?}");
+        let waits: Vec<Duration> = asked[..4].windows(2).map(|two| two[1].at - two[0].at).collect();
+        assert!(waits.is_sorted_by(|shorter, longer| shorter < longer), "{waits:?}");
         stage.end().await;
     }
 
