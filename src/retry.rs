@@ -13,6 +13,9 @@ pub enum WhatNow {
     RetryAt(Timestamp),
     /// The vendor or the network is in trouble: wait, longer each time; costs no attempt.
     BackOff,
+    /// Something else than the vendor answered, perhaps only for a while (a proxy's page): wait; costs an attempt, so that
+    /// it ends.
+    TryAgain,
     /// The same request will fail the same way: dead letter with the reason.
     GiveUp,
     /// Only a person can mend it (a permission, a secret, a plan limit): dead letter, and tell people.

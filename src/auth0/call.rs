@@ -32,10 +32,10 @@ pub(super) struct Operation {
     pub(super) not_found: NotFound,
 }
 
-/// How a 404 without `inexistent_user` is to be read.
+/// How a 404 of Auth0's without `inexistent_user` is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotFound {
-    /// Not Auth0's way of saying that an account is missing: a proxy, a wrong address.
+    /// Not Auth0's way of saying that an account is missing.
     Odd,
     /// The endpoint is not there for this tenant, which is how a plan may lack it.
     NotInPlan,
@@ -82,7 +82,7 @@ impl Request {
         Request { body: Some(body), ..self }
     }
 
-    /// The answer is a whole user.
+    /// The answer has a user with all metadata in it, and may have more of them that are small.
     pub(super) fn of_a_user(self) -> Request {
         Request { body_bytes_max: USER_BYTES_MAX, ..self }
     }
@@ -246,11 +246,15 @@ pub(super) fn request_id(case: Option<CaseId>) -> RequestId {
     }
 }
 
-/// The status decides, `errorCode` refines; the text is only asked about plans and about names of attributes.
+/// The status decides, `errorCode` refines; the text is only asked about plans and about names of attributes. Only what
+/// Auth0 says itself is believed: a proxy's 404 or 403 proves nothing, and may be another answer a minute later.
 fn refused(request: &Request, answer: &Answer) -> Error {
     let operation = request.operation;
     let status = answer.status.as_u16();
     let told = ErrorBody::of(answer);
+    if !told.is_auth0s() {
+        return request.misfit(answer, Unreadable::Shape);
+    }
     let code = outbound::shown_code(told.error_code.as_deref().unwrap_or("without_code"));
     let word = operation.word;
     match status {
@@ -261,8 +265,8 @@ fn refused(request: &Request, answer: &Answer) -> Error {
         404 if operation.not_found == NotFound::NotInPlan => {
             Error::NotInPlan { operation: word, status, code }
         }
-        404 if operation.not_found == NotFound::Asked && told.is_auth0s() => Error::Gone { operation: word },
-        404 if operation.not_found == NotFound::Stale && told.is_auth0s() => Error::Stale { operation: word },
+        404 if operation.not_found == NotFound::Asked => Error::Gone { operation: word },
+        404 if operation.not_found == NotFound::Stale => Error::Stale { operation: word },
         400 => match request.body.as_ref().and_then(|body| told.unwritable(body)) {
             Some(what) => Error::Unwritable { operation: word, what },
             None => Error::Refused { operation: word, status, code },

@@ -123,7 +123,9 @@ async fn read_tenant(caller: &Caller, names: &Names) -> Result<Tenant, Error> {
 /// That a person has to mend a permission first does not keep roles and organizations from being read.
 async fn connection_if_told(caller: &Caller) -> Result<Option<Connection>, Error> {
     match caller.shared.catalogue.connection(caller).await {
-        Err(error) if matches!(error.what_now(), WhatNow::AskHuman | WhatNow::GiveUp) => Ok(None),
+        Err(error) if matches!(error.what_now(), WhatNow::AskHuman | WhatNow::GiveUp | WhatNow::TryAgain) => {
+            Ok(None)
+        }
         told => told,
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with Auth0, and what now.
 
+use crate::outbound::http::Unreadable;
 use crate::outbound::{SetupError, Trouble};
 use crate::retry::WhatNow;
 
@@ -126,6 +127,13 @@ impl Error {
     /// Unreachable, failing or throttling: this passes without anybody doing anything.
     pub fn is_vendor_away(&self) -> bool {
         matches!(self, Error::Trouble { trouble, .. } if trouble.is_vendor_away())
+    }
+
+    /// The answer had more than is read of it: less must be asked for.
+    pub(super) fn is_too_large(&self) -> bool {
+        let too_large =
+            |trouble: &Trouble| matches!(trouble, Trouble::Unreadable { why: Unreadable::TooLarge, .. });
+        matches!(self, Error::Trouble { trouble, .. } if too_large(trouble))
     }
 
     /// A limit of this kind of request is spent; other kinds may go on.

@@ -51,7 +51,7 @@ pub(super) async fn told(
 /// That a person has to mend a permission first does not keep the rest of the account from being read.
 async fn root_writable(caller: &Caller) -> Result<RootWritable, Error> {
     match caller.shared.catalogue.connection(caller).await {
-        Err(error) if matches!(error.what_now(), WhatNow::AskHuman | WhatNow::GiveUp) => {
+        Err(error) if matches!(error.what_now(), WhatNow::AskHuman | WhatNow::GiveUp | WhatNow::TryAgain) => {
             Ok(RootWritable::NotTold)
         }
         told => Ok(told?.map_or(RootWritable::NotTold, |connection| connection.root)),

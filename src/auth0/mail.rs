@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::auth0::Error;
 use crate::auth0::call::{Caller, NotFound, Operation, Request};
 use crate::auth0::limit::Limit;
+use crate::outbound::http::Unreadable;
 use crate::outbound::{self, Deps};
 
 const PASSWORD_LINK: Operation = Operation { word: "password.mail", needs: "", not_found: NotFound::Odd };
@@ -33,7 +34,7 @@ pub(super) async fn password_link(caller: &Caller, connection: &str, email: &str
     if answer.status.is_success() {
         return Ok(());
     }
-    let told: Refusal = answer.json().unwrap_or_default();
+    let told: Refusal = answer.json().map_err(|_| request.misfit(&answer, Unreadable::Shape))?;
     let code = outbound::shown_code(told.code.as_deref().or(told.error.as_deref()).unwrap_or("without_code"));
     Err(Error::Refused { operation: PASSWORD_LINK.word, status: answer.status.as_u16(), code })
 }

@@ -9,9 +9,10 @@ use crate::action::sync::NewAccount;
 use crate::auth0::Error;
 use crate::auth0::call::{Caller, NotFound, Operation, Request};
 use crate::auth0::limit::Limit;
+use crate::auth0::wire::ErrorBody;
 use crate::case::AccountId;
 use crate::event::ObjectId;
-use crate::outbound::http::Answer;
+use crate::outbound::http::{Answer, Unreadable};
 use crate::outbound::{self, Deps};
 
 mod wire;
@@ -112,9 +113,13 @@ async fn call(caller: &Caller, request: &Request) -> Result<Answer, Error> {
     }
 }
 
+/// Whether the address is there at all Auth0 may say in either of its ways; everything else is SCIM's to say.
 fn refused(request: &Request, answer: &Answer) -> Error {
     let (operation, status) = (request.operation.word, answer.status.as_u16());
     let told = wire::Refusal::of(answer);
+    if !told.is_scims() && !ErrorBody::of(answer).is_auth0s() {
+        return request.misfit(answer, Unreadable::Shape);
+    }
     let code = outbound::shown_code(told.scim_type.as_deref().unwrap_or("without_code"));
     let of_an_account = request.path.starts_with("/Users/");
     match status {

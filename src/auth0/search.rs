@@ -17,10 +17,10 @@ const SEARCH: Operation = Operation { word: "users.search", needs: "read:users",
 
 /// Accounts of one person beyond this are a search gone wrong, not a person.
 const HITS_MAX: usize = 100;
-/// Fifty users reduced to three fields stay far below the body limit, app_metadata included.
 const PER_PAGE: usize = 50;
-/// Auth0 may answer with shorter pages than were asked for; the last one is known by the total, not by its length.
-const PAGES_MAX: usize = 10;
+/// Auth0 may answer with shorter pages than were asked for; the last one is known by the total, not by its length. No page
+/// but the last is empty.
+const PAGES_MAX: usize = HITS_MAX + 1;
 
 /// Every account of an Entra object: by a `waad` identity in both forms that occur, by SCIM's external id, or by the
 /// id that we have written. Never by e-mail.
@@ -33,9 +33,8 @@ pub(super) async fn accounts_of(caller: &Caller, object: ObjectId) -> Result<Vec
     if let Some(connection) = &caller.shared.connection {
         terms.push(term("identities.user_id", &format!("{connection}|{object}")));
     }
-    let hits = search(caller, &terms.join(" OR ")).await?;
-    let of_the_person = hits.into_iter().filter(|user| user.is_of(object));
-    let mut accounts: Vec<_> = of_the_person.filter_map(|user| AccountId::read(&user.user_id)).collect();
+    let of_the_person = |user: &User| AccountId::read(&user.user_id).filter(|_| user.is_of(object));
+    let mut accounts = search(caller, &terms.join(" OR "), of_the_person).await?;
     accounts.sort();
     accounts.dedup();
     Ok(accounts)
@@ -44,8 +43,8 @@ pub(super) async fn accounts_of(caller: &Caller, object: ObjectId) -> Result<Vec
 /// The account that `id` was linked into: a linked account's own id answers 404 (Auth0, User Account Linking).
 pub(super) async fn holder_of(caller: &Caller, id: &AccountId) -> Result<Option<AccountId>, Error> {
     let Some((_, own)) = id.as_str().split_once('|') else { return Ok(None) };
-    let hits = search(caller, &term("identities.user_id", own)).await?;
-    Ok(hits.iter().find(|user| user.has_absorbed(id)).and_then(|user| AccountId::read(&user.user_id)))
+    let holder = |user: &User| AccountId::read(&user.user_id).filter(|_| user.has_absorbed(id));
+    Ok(search(caller, &term("identities.user_id", own), holder).await?.into_iter().next())
 }
 
 /// Every account with this e-mail address, each once and sorted. Immediate, and case-sensitive: database connections
@@ -69,6 +68,7 @@ pub(super) async fn accounts_with_email(caller: &Caller, email: &str) -> Result<
 
 async fn with_email(caller: &Caller, email: &str) -> Result<Vec<SameEmail>, Error> {
     let request = Request::get(BY_EMAIL, "/users-by-email")
+        .of_a_user()
         .query("email", email)
         .query("fields", "user_id,email,email_verified,blocked,app_metadata,identities")
         .query("include_fields", true);
@@ -92,36 +92,52 @@ fn look_alike(user: &SameEmail) -> Option<LookAlike> {
     })
 }
 
-async fn search(caller: &Caller, query: &str) -> Result<Vec<User>, Error> {
+/// What `pick` makes of each hit. `app_metadata` comes whole, because only fields at the first level can be chosen (Auth0
+/// Management API v2, List or search users), and an old one may have a megabyte: where a page of them is too large they
+/// are asked for one by one. Only what was picked is kept.
+async fn search<T>(caller: &Caller, query: &str, pick: impl Fn(&User) -> Option<T>) -> Result<Vec<T>, Error> {
+    match search_by(caller, query, PER_PAGE, &pick).await {
+        Err(error) if error.is_too_large() => search_by(caller, query, 1, &pick).await,
+        found => found,
+    }
+}
+
+async fn search_by<T>(
+    caller: &Caller,
+    query: &str,
+    per_page: usize,
+    pick: &impl Fn(&User) -> Option<T>,
+) -> Result<Vec<T>, Error> {
     let too_many = |found| Error::TooMany { operation: SEARCH.word, found, most: HITS_MAX };
-    let mut found = Vec::new();
+    let (mut found, mut picked) = (0, Vec::new());
     for page in 0..PAGES_MAX {
-        let request = request(query, page);
+        let request = request(query, page, per_page);
         let answer = caller.call(&request).await?;
         let listed: OffsetPage<User> = answer.json().map_err(|why| request.misfit(&answer, why))?;
         let (users, total) = listed.into_parts();
-        let empty = users.is_empty();
-        found.extend(users);
-        let expected = total.unwrap_or_default().max(found.len() as u64);
+        found += users.len() as u64;
+        picked.extend(users.iter().filter_map(pick));
+        let expected = total.unwrap_or_default().max(found);
         if expected > HITS_MAX as u64 {
             return Err(too_many(expected));
         }
-        if empty || total.is_some_and(|total| found.len() as u64 >= total) {
-            return Ok(found);
+        if users.is_empty() || total.is_some_and(|total| found >= total) {
+            return Ok(picked);
         }
     }
-    Err(too_many(found.len() as u64))
+    Err(too_many(found))
 }
 
-fn request(query: &str, page: usize) -> Request {
+fn request(query: &str, page: usize, per_page: usize) -> Request {
     Request::get(SEARCH, "/users")
+        .of_a_user()
         .query("q", query)
         .query("search_engine", "v3")
         .query("fields", "user_id,identities,app_metadata")
         .query("include_fields", true)
         .query("include_totals", true)
         .query("page", page)
-        .query("per_page", PER_PAGE)
+        .query("per_page", per_page)
 }
 
 /// One Lucene term, its value quoted.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth0::error::Effect;
 use crate::auth0::{Error, Settings, call, wire};
-use crate::outbound::http::Answer;
+use crate::outbound::http::{Answer, Unreadable};
 use crate::outbound::token::{Fresh, Tokens};
 use crate::outbound::{self, Deps, Sending, Timeouts, Trouble};
 
@@ -82,9 +82,8 @@ fn read(answer: &Answer) -> Result<Fresh, Error> {
     Ok(Fresh { secret: granted.access_token, lifetime: Duration::from_secs(granted.expires_in) })
 }
 
-/// `{error, error_description}`, unlike the Management API's body.
-#[derive(Deserialize, Default)]
-#[serde(default)]
+/// `{error, error_description}`, unlike the Management API's body; anything else is not Auth0's word.
+#[derive(Deserialize)]
 struct Refusal {
     error: String,
 }
@@ -94,9 +93,9 @@ fn refusal(answer: &Answer, deps: &Deps) -> Error {
     match status {
         429 => trouble(Trouble::Throttled { status, until: wire::come_back_at(answer, deps.clock.now()) }),
         500.. => trouble(Trouble::Failed { status }),
-        _ => {
-            let told: Refusal = answer.json().unwrap_or_default();
-            Error::Credentials { status, code: outbound::shown_code(&told.error) }
-        }
+        _ => match answer.json::<Refusal>() {
+            Ok(told) => Error::Credentials { status, code: outbound::shown_code(&told.error) },
+            Err(_) => trouble(Trouble::Unreadable { status, why: Unreadable::Shape }),
+        },
     }
 }

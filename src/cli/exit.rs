@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::output::Output;
 use crate::config::Mistakes;
+use crate::retry::WhatNow;
 
 /// The codes of sysexits.h where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +87,8 @@ impl From<anyhow::Error> for Failure {
 impl From<crate::store::Error> for Failure {
     fn from(error: crate::store::Error) -> Failure {
         match error.what_now() {
-            crate::retry::WhatNow::BackOff | crate::retry::WhatNow::RetryAt(_) => {
-                Failure::TryLater(error.into())
-            }
-            crate::retry::WhatNow::GiveUp | crate::retry::WhatNow::AskHuman => Failure::Other(error.into()),
+            WhatNow::BackOff | WhatNow::RetryAt(_) | WhatNow::TryAgain => Failure::TryLater(error.into()),
+            WhatNow::GiveUp | WhatNow::AskHuman => Failure::Other(error.into()),
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum Error {
     Trouble { operation: &'static str, trouble: Trouble },
     /// Identity Protection takes one request per second and tenant (Microsoft Graph, Throttling limits) and this second
     /// is taken. Nothing was sent.
-    #[error("graph risk.get: its one request per second is taken until {until}")]
+    #[error("graph risk.get: its one request per second is taken")]
     Paced { until: Timestamp },
     /// Graph says that there is no such object.
     #[error("graph {operation}: not found")]

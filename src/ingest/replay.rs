@@ -2,7 +2,8 @@
 //!
 //! Kept in memory, at most [`IDS_MAX`] ids as 16-byte hashes, and written behind to the store about once a second, so
 //! that a restart remembers all but the last second. There is never a second durable write before the 202:
-//! forgetting costs little, because an event only says "look".
+//! forgetting costs little, because an event only says "look". For the same reason processes beside each other share
+//! nothing while they run: a copy that another one gets is one more look.
 //!
 //! Of requests with the same id that arrive at the same time exactly one goes on. One that was not accepted
 //! (queue down, timeout, client gone) is forgotten, whatever way it ended. Safe from many tasks at once.

@@ -5,6 +5,10 @@ use crate::clock::Timestamp;
 use crate::outbound::http::{Cause, NoAnswer, Unreadable};
 use crate::retry::WhatNow;
 
+/// The words stand in a case while it waits and are read there by people: one for all that is the rate limit's, and no
+/// instant in it, so that a look which found out nothing new says nothing new. Until when is the gate's to log.
+const RATE_LIMITED: &str = "held back by the rate limit";
+
 /// Trouble with the way or the vendor, not with the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -15,21 +19,21 @@ pub enum Trouble {
     #[error("no reply: {0}")]
     NoReply(Cause),
     /// The vendor asked for a pause that is not over. Nothing was sent.
-    #[error("held back: the vendor asked to wait until {until}")]
+    #[error("{RATE_LIMITED}")]
     HeldBack { until: Timestamp },
     /// The vendor's limit for this kind of request is spent, and other kinds may go on. Nothing was done.
-    #[error("throttled: the vendor takes no more requests of this kind until {until}")]
+    #[error("{RATE_LIMITED}")]
     KindThrottled { until: Timestamp },
     /// Our own share of the vendor's rate limit is used up. Nothing was sent.
-    #[error("held back: the request budget has room again at {until}")]
+    #[error("{RATE_LIMITED}")]
     OverBudget { until: Timestamp },
     /// 429, or a refusal with a time to come back. Nothing was done.
-    #[error("throttled ({status})")]
+    #[error("{RATE_LIMITED}")]
     Throttled { status: u16, until: Option<Timestamp> },
     /// The vendor failed on its side. Of 500, 502 and 504 nobody knows how far the request came.
     #[error("the vendor failed ({status})")]
     Failed { status: u16 },
-    /// An answer that the vendor does not document.
+    /// An answer that the vendor does not document: a proxy's, or a maintenance page.
     #[error("status {status} with an answer that is {why}")]
     Unreadable { status: u16, why: Unreadable },
 }
@@ -46,7 +50,9 @@ impl Trouble {
             | Trouble::Throttled { .. }
             | Trouble::Failed { .. } => WhatNow::BackOff,
             Trouble::Unreadable { why: Unreadable::CutShort, .. } => WhatNow::BackOff,
-            Trouble::Unreadable { .. } => WhatNow::GiveUp,
+            // As large the next time.
+            Trouble::Unreadable { why: Unreadable::TooLarge, .. } => WhatNow::GiveUp,
+            Trouble::Unreadable { why: Unreadable::Shape, .. } => WhatNow::TryAgain,
         }
     }
 
@@ -101,5 +107,28 @@ mod tests {
         assert!(!Trouble::OverBudget { until }.is_vendor_away());
         assert!(!Trouble::KindThrottled { until }.is_vendor_away());
         assert!(Trouble::HeldBack { until }.is_vendor_away());
+    }
+
+    #[test]
+    fn whoever_waits_for_the_rate_limit_waits_in_the_same_words() {
+        let [until, later] = ["2026-03-02T08:00:05Z", "2026-03-02T08:00:06Z"].map(|at| at.parse().unwrap());
+        for trouble in [
+            Trouble::HeldBack { until },
+            Trouble::HeldBack { until: later },
+            Trouble::KindThrottled { until },
+            Trouble::OverBudget { until },
+            Trouble::Throttled { status: 429, until: Some(until) },
+        ] {
+            assert_eq!(trouble.to_string(), RATE_LIMITED);
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_vendors_word_is_tried_again_and_not_for_ever() {
+        let unreadable = |why| Trouble::Unreadable { status: 200, why };
+        assert_eq!(unreadable(Unreadable::Shape).what_now(), WhatNow::TryAgain);
+        assert!(!unreadable(Unreadable::Shape).is_vendor_away(), "one odd answer stops nobody else");
+        assert_eq!(unreadable(Unreadable::CutShort).what_now(), WhatNow::BackOff);
+        assert_eq!(unreadable(Unreadable::TooLarge).what_now(), WhatNow::GiveUp);
     }
 }

@@ -224,7 +224,7 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
     let mut case = case.clone();
     let mut actions = Vec::new();
     case.display_name = case.display_name.take().or_else(|| display_name(&snapshot.directory));
-    case.open.clear();
+    let before = std::mem::take(&mut case.open);
     (case.released_because, case.released_as_of, case.released_by) = (None, None, None);
     let unseen = match &snapshot.accounts_seen {
         AccountsSeen::All => None,
@@ -247,6 +247,10 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
         case.open.push(why);
         return Plan { case: Some(case), actions, held: Vec::new(), next: Next::Settled };
     }
+    if unseen.is_none() && policy.mode == Mode::Enforce && is_another_try(was, &actions) {
+        // What stood in the way when this was tried last stands until it is known to be over: nothing new is told.
+        case.open = before;
+    }
     case.open.extend(unseen.clone());
     advance(snapshot, was, &mut case, &actions, now);
     renew(was, &mut case, &actions, policy, now);
@@ -261,6 +265,12 @@ pub(super) fn continue_case(snapshot: &Snapshot, policy: &Policy, case: &Case, n
         _ => Next::Again(read_back_after(clock::elapsed(tried_since, now))),
     };
     Plan { case: Some(case), actions, held: Vec::new(), next }
+}
+
+/// Whether something is done to accounts that the case knew before.
+fn is_another_try(was: &Case, actions: &[Action]) -> bool {
+    let known = |action: &Action| action.account().is_some_and(|id| was.accounts.contains_key(id));
+    !actions.is_empty() && actions.iter().all(known)
 }
 
 /// There is no account, or only such as became protected before anything was done to them.
@@ -443,7 +453,10 @@ fn renew(was: &Case, case: &mut Case, actions: &[Action], policy: &Policy, now: 
 
 fn say_if_late(case: &mut Case, now: Timestamp) {
     if case.state != CaseState::Verified && now > case.verify_by {
-        case.open.push(format!("not verified by {:.0}", case.verify_by));
+        let late = format!("not verified by {:.0}", case.verify_by);
+        if !case.open.contains(&late) {
+            case.open.push(late);
+        }
     }
 }
 

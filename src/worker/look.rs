@@ -5,6 +5,7 @@
 
 mod contain;
 pub(super) mod group;
+mod learned;
 mod sole;
 mod stranger;
 mod sync;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use self::learned::Learned;
 use super::observe::ReadBacks;
 use super::picture::Eyes;
 use super::turns::Turns;
@@ -34,7 +36,8 @@ use crate::store;
 const AWAY: BackOff = BackOff { first: Duration::from_millis(200), most: Duration::from_secs(5) };
 /// How long an event waits that only a person can help (a permission, a secret); each wait is an attempt.
 const FOR_A_PERSON: Duration = Duration::from_secs(60);
-/// How long an event waits after it failed by its own fault; each wait is an attempt.
+/// How long an event waits after it failed by its own fault, or something else than the vendor answered; each wait is an
+/// attempt.
 const OWN_FAULT: Duration = Duration::from_secs(10);
 /// How long an event of the contain lane waits for what only Graph can tell.
 const GRAPH_AGAIN: Duration = Duration::from_secs(2);
@@ -111,7 +114,7 @@ impl Trouble {
         let scope = match now {
             WhatNow::RetryAt(_) => Scope::Limit,
             WhatNow::BackOff => Scope::Everybody,
-            WhatNow::GiveUp | WhatNow::AskHuman => Scope::Person,
+            WhatNow::TryAgain | WhatNow::GiveUp | WhatNow::AskHuman => Scope::Person,
         };
         Trouble { why, now, scope }
     }
@@ -139,8 +142,8 @@ pub(super) struct Looker {
     compared: group::Compared,
     /// Entra's word for those who only wait for Auth0.
     read_backs: ReadBacks,
-    /// What the tenant's plan allows, learned from refusals.
-    means: std::sync::Mutex<Means>,
+    /// What the tenant's plan allows.
+    means: Learned,
     /// Looks in a row that failed because a vendor was away.
     away: AtomicU32,
 }
@@ -163,7 +166,7 @@ impl Looker {
             opening: Mutex::new(()),
             compared: group::Compared::default(),
             read_backs: ReadBacks::default(),
-            means: std::sync::Mutex::new(Means::RevokeAccess),
+            means: Learned::default(),
             away: AtomicU32::new(0),
             deps: deps.clone(),
         }
@@ -194,15 +197,11 @@ impl Looker {
     }
 
     fn means(&self) -> Means {
-        *self.means.lock().expect("no holder of this lock panics")
+        self.means.now(self.deps.clock.now())
     }
 
     fn learn_refusal_of(&self, refused: Means) {
-        let mut known = self.means.lock().expect("no holder of this lock panics");
-        if let Some(next) = refused.next().filter(|next| *known < *next) {
-            tracing::info!("the tenant's plan refuses {}; from now on {}", refused.word(), next.word());
-            *known = next;
-        }
+        self.means.refused(refused, self.deps.clock.now());
     }
 
     /// When to come again, given the trouble.
@@ -220,7 +219,7 @@ impl Looker {
                 (clock::after(now, AWAY.delay(failures, fastrand::f64())), Counted::No)
             }
             (WhatNow::BackOff, Scope::Graph) => (clock::after(now, GRAPH_AGAIN), Counted::No),
-            (WhatNow::BackOff, _) => (clock::after(now, OWN_FAULT), Counted::Yes),
+            (WhatNow::BackOff | WhatNow::TryAgain, _) => (clock::after(now, OWN_FAULT), Counted::Yes),
             (WhatNow::AskHuman, _) => (clock::after(now, FOR_A_PERSON), Counted::Yes),
             (WhatNow::GiveUp, _) => return Verdict::Dead { why: trouble.why.clone() },
         };
@@ -230,9 +229,9 @@ impl Looker {
 
     fn remember_away(&self, verdict: &Verdict) {
         match verdict {
-            Verdict::Later { pause_until: Some(_), why, .. } => {
+            Verdict::Later { pause_until: Some(until), why, .. } => {
                 if self.away.fetch_add(1, Ordering::Relaxed) == 0 {
-                    tracing::warn!(lane = self.lane.word(), "the lane pauses: {why}");
+                    tracing::warn!(lane = self.lane.word(), %until, "the lane pauses: {why}");
                 }
             }
             Verdict::Done | Verdict::Dead { .. } => {

@@ -3,7 +3,7 @@
 use super::{Caller, Operation};
 use crate::entra::{Error, Link, wire};
 use crate::outbound::gate::Told;
-use crate::outbound::http::{Answer, Cause};
+use crate::outbound::http::{Answer, Cause, Unreadable};
 use crate::outbound::{self, Trouble};
 
 /// `x-ms-throttle-limit-percentage` appears from 0.8; throttling starts at 1.
@@ -49,7 +49,14 @@ impl Caller {
         if status == 410 || code.as_deref().is_some_and(wire::says_resync) {
             return Error::ResyncNeeded { operation: operation.word, restart_at: self.restart(answer) };
         }
-        let code = outbound::shown_code(&code.unwrap_or_else(|| "unrecognised".into()));
+        // A proxy's, or a maintenance page: whatever its status says, Graph has not said it.
+        let Some(code) = code else {
+            return match status {
+                408 => trouble(operation, Trouble::NoReply(Cause::TimedOut)),
+                _ => trouble(operation, Trouble::Unreadable { status, why: Unreadable::Shape }),
+            };
+        };
+        let code = outbound::shown_code(&code);
         match status {
             401..=403 => Error::Forbidden { operation: operation.word, needs: operation.needs, status, code },
             408 => trouble(operation, Trouble::NoReply(Cause::TimedOut)),

@@ -19,14 +19,16 @@ struct Refusal {
     error_codes: Vec<u32>,
 }
 
-/// Of the token endpoint.
+/// Of the token endpoint. A page of somebody's on the way says nothing about the credentials.
 pub(super) fn of_entra(answer: &Answer, now: Timestamp) -> Error {
     let status = answer.status.as_u16();
-    let told: Refusal = answer.json().unwrap_or_default();
-    if status == 429 {
-        return trouble(Trouble::Throttled { status, until: wire::retry_after(answer, now) });
-    }
-    if status >= 500 || told.error_codes.iter().any(|code| TRANSIENT.contains(code)) {
+    let told: Refusal = match (status, answer.json()) {
+        (429, _) => return trouble(Trouble::Throttled { status, until: wire::retry_after(answer, now) }),
+        (500.., _) => return trouble(Trouble::Failed { status }),
+        (_, Err(why)) => return trouble(Trouble::Unreadable { status, why }),
+        (_, Ok(told)) => told,
+    };
+    if told.error_codes.iter().any(|code| TRANSIENT.contains(code)) {
         return trouble(Trouble::Failed { status });
     }
     let number = told.error_codes.first().copied();
@@ -130,6 +132,13 @@ mod tests {
             let error = entra(status, body);
             assert_eq!(error.what_now(), WhatNow::BackOff, "{status} {body}");
             assert!(error.is_vendor_away(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_somebodys_on_the_way_is_no_word_about_the_credentials() {
+        for status in [302, 403, 404] {
+            assert_eq!(entra(status, "<html>").what_now(), WhatNow::TryAgain, "{status}");
         }
     }
 

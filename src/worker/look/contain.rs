@@ -389,7 +389,8 @@ impl<'a> Rounds<'a> {
 
     /// What was done so far goes on record, and people are told what stands in the way.
     async fn end_in_trouble(&mut self, trouble: &Trouble, policy: &Policy) -> Result<Round, Verdict> {
-        if let Some(mut case) = self.ledger.case.clone() {
+        let untold = |case: &&Case| !case.open.contains(&trouble.why);
+        if let Some(mut case) = self.ledger.case.as_ref().filter(untold).cloned() {
             case.open = vec![trouble.why.clone()];
             let now = self.looker.deps.clock.now();
             self.save(case, Vec::new(), Vec::new(), policy, now).await?;

@@ -220,7 +220,7 @@ fn next_try(what_now: WhatNow, trouble: BackOff, attempts: u32, now: Timestamp) 
     let wait = |back_off: BackOff| back_off.delay(attempts.saturating_add(1), fastrand::f64());
     match what_now {
         WhatNow::RetryAt(at) => at,
-        WhatNow::BackOff => clock::after(now, wait(trouble)),
+        WhatNow::BackOff | WhatNow::TryAgain => clock::after(now, wait(trouble)),
         // A message that is refused even in plain words is our mistake: the next version may fare better.
         WhatNow::AskHuman | WhatNow::GiveUp => clock::after(now, wait(REFUSED)),
     }

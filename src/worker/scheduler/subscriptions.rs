@@ -243,7 +243,7 @@ impl Kept {
     ) -> Kept {
         let advice = advice(resource, error);
         let done = match error.what_now() {
-            WhatNow::RetryAt(_) | WhatNow::BackOff => Done::Later(advice),
+            WhatNow::RetryAt(_) | WhatNow::BackOff | WhatNow::TryAgain => Done::Later(advice),
             WhatNow::GiveUp | WhatNow::AskHuman => Done::Failed(advice),
         };
         Kept { resource, id, expires, done }

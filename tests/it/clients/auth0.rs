@@ -65,6 +65,32 @@ async fn a_person_with_more_accounts_than_a_page_is_seen_whole_and_one_with_too_
 }
 
 #[tokio::test]
+async fn old_profiles_of_a_megabyte_are_found_and_read() {
+    let v = vendors().await;
+    let (ada, first) = v.hire("Ada Lovelace");
+    let mut expected = vec![first];
+    for n in 0..4 {
+        let old = json!({"external_id": ada.to_string(), "history": "x".repeat(1_000_000)});
+        let user_id = format!("auth0|{n}");
+        let app_metadata = old.as_object().unwrap().clone();
+        v.twin.world().add_account_raw(AccountSeed {
+            user_id: user_id.clone(),
+            app_metadata,
+            ..AccountSeed::default()
+        });
+        expected.push(id(&user_id));
+    }
+    expected.sort();
+    assert_eq!(v.reader().accounts_of(ada).await.unwrap(), expected);
+    let pages = v.twin.journal().count(Vendor::Auth0, "GET /api/v2/users");
+    assert_eq!(pages, 1 + 5, "a page of fifty is too large, and they are asked for one by one");
+    for account in expected {
+        assert!(v.reader().account(&account).await.unwrap().is_some());
+    }
+    v.done();
+}
+
+#[tokio::test]
 async fn what_a_stale_search_finds_is_read_by_id() {
     let v = vendors().await;
     let (ada, account) = v.hire("Ada Lovelace");

@@ -220,7 +220,7 @@ async fn a_role_that_is_gone_is_looked_for_again_and_a_proxys_404_is_not_believe
     assert!(gone.is_gone(), "{gone}");
     let organization = OrganizationId("org_0000000000000001".into());
     let odd = s.keeper().join_organization(&id("auth0|1"), &organization).await.unwrap_err();
-    assert!(!odd.is_stale() && odd.what_now() == WhatNow::GiveUp, "{odd}");
+    assert!(!odd.is_stale() && odd.what_now() == WhatNow::TryAgain, "{odd}");
 }
 
 #[tokio::test]

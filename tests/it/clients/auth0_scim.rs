@@ -72,9 +72,14 @@ async fn each_refusal_of_scims_says_what_to_do() {
             "auth0 scim.patch: SCIM does not know the account",
         ),
         (
-            told(404, json!("no such page")),
+            refusal(404, "Not Found", None),
             "auth0 scim.create: needs inbound SCIM, set up at the connection",
             "auth0 scim.patch: 404 without_code",
+        ),
+        (
+            told(404, json!("no such page")),
+            "auth0 scim.create: status 404 with an answer that is not what the vendor documents",
+            "auth0 scim.patch: status 404 with an answer that is not what the vendor documents",
         ),
         (
             scim_refusal(403, None),

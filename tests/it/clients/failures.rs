@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lockstep::auth0::Error;
 use lockstep::case::Means;
+use lockstep::case::also::Extra;
 use lockstep::event::Lane;
 use lockstep::outbound::Trouble;
 use lockstep::retry::WhatNow;
@@ -176,6 +177,81 @@ async fn a_404_without_auth0s_word_for_it_does_not_make_an_account_gone() {
     assert!(!written.is_gone(), "{written}");
     let ended = v.writer().end_access(&account, Means::RevokeAccess).await.unwrap_err();
     assert!(ended.is_not_in_plan() && !ended.is_gone(), "an endpoint that is not there: {ended}");
+    v.done();
+}
+
+/// What a proxy or a maintenance page may send instead of an answer.
+const FOREIGN: [u16; 6] = [200, 302, 400, 401, 403, 404];
+
+#[tokio::test]
+async fn what_somebody_on_the_way_answers_is_tried_again_and_is_nobodys_word() {
+    let v = vendors().await;
+    let (ada, account) = v.hire("Ada Lovelace");
+    for status in FOREIGN {
+        let foreign = |wanted: Match| v.twin.faults().inject(wanted, Fault::Foreign(status), Times::Forever);
+        let auth0 = foreign(Match::vendor(Vendor::Auth0).route("/api/v2/"));
+        let graph = foreign(Match::vendor(Vendor::Graph));
+        let reader = v.reader();
+        let left = async |extra| reader.left_of(&account, extra).await.map(drop);
+        for failed in [
+            reader.accounts_of(ada).await.map(drop),
+            reader.account(&account).await.map(drop),
+            reader.access(&account, Means::RevokeAccess).await.map(drop),
+            reader.access(&account, Means::GrantsAndDevices).await.map(drop),
+            left(Extra::Grants).await,
+            left(Extra::DeviceCredentials).await,
+            left(Extra::TokenVault).await,
+        ] {
+            let error = failed.unwrap_err();
+            assert_eq!(error.what_now(), WhatNow::TryAgain, "{status}: {error}");
+            assert!(!error.is_gone() && !error.is_refusal() && !error.is_vendor_away(), "{error}");
+        }
+        let error = v.graph().person(ada).await.unwrap_err();
+        assert_eq!(error.what_now(), WhatNow::TryAgain, "{status}: {error}");
+        assert!(!error.is_gone() && !error.is_refusal() && !error.refuses_link(), "{error}");
+        [auth0, graph].into_iter().for_each(|fault| v.twin.faults().lift(fault));
+    }
+    assert!(v.reader().account(&account).await.unwrap().is_some() && v.graph().person(ada).await.is_ok());
+    v.done();
+}
+
+#[tokio::test]
+async fn a_write_that_somebody_on_the_way_refuses_has_neither_ended_anything_nor_shown_what_the_plan_has() {
+    let v = vendors().await;
+    let (ada, account) = v.hire("Ada Lovelace");
+    for status in FOREIGN.into_iter().filter(|status| *status != 200) {
+        let wanted = Match::vendor(Vendor::Auth0).route("/api/v2/");
+        let fault = v.twin.faults().inject(wanted, Fault::Foreign(status), Times::Forever);
+        let writer = v.writer();
+        for failed in [
+            writer.block(&account, &stamp(ada)).await,
+            writer.end_access(&account, Means::RevokeAccess).await,
+            writer.end_access(&account, Means::SessionsAndTokens).await,
+            writer.end_access(&account, Means::GrantsAndDevices).await,
+            writer.end_extra(&account, Extra::Grants).await,
+        ] {
+            let error = failed.expect_err("nothing was done");
+            assert_eq!(error.what_now(), WhatNow::TryAgain, "{status}: {error}");
+            assert!(!error.is_not_in_plan() && !error.is_gone() && !error.is_refusal(), "{error}");
+        }
+        v.twin.faults().lift(fault);
+    }
+    v.writer().end_access(&account, Means::RevokeAccess).await.unwrap();
+    v.done();
+}
+
+#[tokio::test]
+async fn a_token_endpoint_behind_a_page_of_html_says_nothing_about_the_credentials() {
+    let v = vendors().await;
+    let (ada, account) = v.hire("Ada Lovelace");
+    for status in FOREIGN {
+        let logins = [Match::vendor(Vendor::Auth0).route("/oauth/token"), Match::vendor(Vendor::Login)];
+        let faults = logins.map(|it| v.twin.faults().inject(it, Fault::Foreign(status), Times::Forever));
+        let auth0 = v.reader().account(&account).await.unwrap_err();
+        let graph = v.graph().person(ada).await.unwrap_err();
+        assert_eq!((auth0.what_now(), graph.what_now()), (WhatNow::TryAgain, WhatNow::TryAgain), "{status}");
+        faults.into_iter().for_each(|fault| v.twin.faults().lift(fault));
+    }
     v.done();
 }
 

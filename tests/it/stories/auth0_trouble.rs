@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockstep::case::{BlockProgress, CaseState};
+use lockstep::case::{BlockProgress, CaseState, Means};
 use lockstep_twin::{Fault, Match, Setup, Times, Vendor};
 
 use super::verbs::{BLOCK, REVOKE, blocking, management};
@@ -84,6 +84,53 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_proxys_404_is_no_proof_that_nothing_is_left(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let swallowed = Match::vendor(Vendor::Auth0).route("/revoke-access");
+        let swallowed = stage.twin.faults().inject(swallowed, Fault::Foreign(202), Times::N(1));
+        let lists = ["/sessions", "/refresh-tokens"].map(|list| {
+            let list = Match::vendor(Vendor::Auth0).method("GET").route(list);
+            stage.twin.faults().inject(list, Fault::Foreign(404), Times::Forever)
+        });
+        stage.alert(anna, "high").await;
+        stage.until_struck(swallowed).await;
+        stage.until_open(anna, CaseState::Requested, "status 404").await;
+        assert!(stage.is_blocked(&account) && !stage.is_locked_out(&account), "its sessions live");
+        lists.into_iter().for_each(|fault| stage.twin.faults().lift(fault));
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
+    a_proxys_404_teaches_no_weaker_means(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let revoking = Match::vendor(Vendor::Auth0).route("/revoke-access");
+        let struck = stage.twin.faults().inject(revoking, Fault::Foreign(404), Times::N(1));
+        stage.alert(anna, "high").await;
+        stage.until_struck(struck).await;
+        let case = stage.until_case(anna, CaseState::Verified).await;
+        assert!(case.accounts.values().all(|progress| progress.ended_by == Some(Means::RevokeAccess)));
+        let tries: Vec<u16> = stage.requests(Vendor::Auth0, REVOKE).iter().map(|entry| entry.status).collect();
+        assert_eq!(tries, [404, 202]);
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
+    a_maintenance_page_in_front_of_auth0_is_waited_out(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.at_risk("Anna Berg", "high");
+        let page = stage.twin.faults().inject(management(), Fault::Foreign(200), Times::Forever);
+        stage.alert(anna, "high").await;
+        stage.until_open(anna, CaseState::Requested, "not what the vendor documents").await;
+        stage.twin.faults().lift(page);
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        assert_eq!(stage.writes(), 2);
+        stage.end().await;
+    }
+
     a_throttled_auth0_is_left_alone_for_as_long_as_it_asks(stage, Setup::unlimited()) {
         stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
         stage.start().await;
@@ -101,15 +148,46 @@ crate::stories! {
         stage.end().await;
     }
 
+    people_are_told_once_that_auth0_throttles_however_often_it_is_asked_again(stage, Setup::unlimited()) {
+        stage.start().await;
+        for (name, throttled) in [("Anna Berg", management()), ("Ben Carter", blocking())] {
+            let (person, account) = stage.at_risk(name, "high");
+            let throttle = Fault::Throttle { retry_after: Some("1".into()) };
+            let throttled = stage.twin.faults().inject(throttled, throttle, Times::Forever);
+            stage.alert(person, "high").await;
+            stage.until_open(person, CaseState::Requested, "rate limit").await;
+            stage.until_told("rate limit").await;
+            let told = || stage.requests(Vendor::Slack, "POST /api/chat.update").len();
+            let (before, refused) = (told(), stage.throttled());
+            stage.until("it is asked again and again", async || {
+                (stage.throttled() >= refused + 4).then_some(())
+            }).await;
+            assert_eq!(told(), before, "{name}");
+            stage.twin.faults().lift(throttled);
+            stage.until_case(person, CaseState::Verified).await;
+            assert!(stage.is_locked_out(&account));
+        }
+        stage.end().await;
+    }
+
     a_throttled_auth0_that_names_no_time_is_backed_off_from(stage, Setup::unlimited()) {
         stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
         stage.start().await;
         let (anna, account) = stage.at_risk("Anna Berg", "high");
-        stage.twin.faults().inject(management(), Fault::Throttle { retry_after: None }, Times::N(3));
+        // Without a header of Auth0's, which would tell when its bucket fills.
+        let search = Match::vendor(Vendor::Auth0).method("GET").route(&anna.to_string());
+        let struck = stage.twin.faults().inject(search, Fault::Foreign(429), Times::N(3));
         stage.alert(anna, "high").await;
         stage.until_case(anna, CaseState::Verified).await;
         assert!(stage.is_locked_out(&account));
+        assert!(stage.twin.faults().is_spent(struck));
         assert_eq!(stage.writes(), 2);
+        let asked = stage.requests(Vendor::Auth0, "GET /api/v2/users").into_iter();
+        let asked: Vec<_> = asked.filter(|entry| entry.path.contains(&anna.to_string())).collect();
+        let first: Vec<u16> = asked.iter().take(4).map(|entry| entry.status).collect();
+        assert_eq!(first, [429, 429, 429, 200], "{asked:#?}");
+        let waits: Vec<Duration> = asked[..4].windows(2).map(|two| two[1].at - two[0].at).collect();
+        assert!(waits.is_sorted_by(|shorter, longer| shorter < longer), "{waits:?}");
         stage.end().await;
     }
 

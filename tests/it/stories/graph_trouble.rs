@@ -101,6 +101,20 @@ crate::stories! {
         stage.end().await;
     }
 
+    a_maintenance_page_in_front_of_graph_is_waited_out(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.hire("Anna Berg");
+        stage.twin.world().disable(anna);
+        let page = stage.twin.faults().inject(Match::vendor(Vendor::Graph), Fault::Foreign(403), Times::Forever);
+        stage.changed(anna, Change::Updated).await;
+        stage.until_failed(Vendor::Graph, 2).await;
+        assert!(!stage.is_blocked(&account), "nothing is guessed");
+        stage.twin.faults().lift(page);
+        stage.until_case(anna, CaseState::Verified).await;
+        assert!(stage.is_locked_out(&account));
+        stage.end().await;
+    }
+
     a_disabled_account_is_locked_when_graph_is_back(stage, Setup::unlimited()) {
         stage.set_env("LOCKSTEP_ATTEMPTS_MAX", "1");
         stage.start().await;

@@ -89,6 +89,12 @@ impl Stage {
         all.filter(|entry| entry.vendor == vendor && entry.route == route).collect()
     }
 
+    /// Requests that Auth0 refused because of a rate limit.
+    pub fn throttled(&self) -> usize {
+        let all = self.twin.journal().requests().into_iter();
+        all.filter(|entry| entry.vendor == Vendor::Auth0 && entry.status == 429).count()
+    }
+
     /// Waits until the vendor has failed (with any 4xx or 5xx) this many requests.
     pub async fn until_failed(&self, vendor: Vendor, times: usize) {
         self.until(&format!("{vendor:?} has failed {times} times"), async || {

@@ -42,6 +42,8 @@ pub enum Fault {
     Throttle { retry_after: Option<String> },
     /// This status in the vendor's error shape, nothing performed.
     Status(u16),
+    /// Somebody on the way (a proxy, a maintenance page) answers with this status and a page of HTML; nothing performed.
+    Foreign(u16),
     /// Perform the request, then hold the reply for this long.
     Stall(Duration),
     /// Close the connection without reading the body; nothing performed.
@@ -316,6 +318,11 @@ impl State {
 }
 
 impl Strike {
+    /// Whether the answer is not the vendor's: it has none of its headers.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.instead, Some(Fault::Foreign(_)))
+    }
+
     /// The part that only a handler can play.
     pub fn bent(&self) -> crate::wire::call::Bent {
         crate::wire::call::Bent::new(self.page, self.delta_expiry)
@@ -332,7 +339,7 @@ impl Strike {
             Fault::ExpireToken => !self.expire_token,
             Fault::Page(_) => self.page.is_none() && self.delta_expiry.is_none(),
             Fault::ExpireDelta(_) => self.page.is_none() && self.delta_expiry.is_none(),
-            Fault::Refuse | Fault::Throttle { .. } | Fault::Status(_) => {
+            Fault::Refuse | Fault::Throttle { .. } | Fault::Status(_) | Fault::Foreign(_) => {
                 !self.lose_reply && !self.expire_token && self.page.is_none() && self.delta_expiry.is_none()
             }
         }
@@ -346,7 +353,7 @@ impl Strike {
             Fault::Refuse => self.refuse = true,
             Fault::Page(fault) => self.page = Some(fault),
             Fault::ExpireDelta(expiry) => self.delta_expiry = Some(expiry),
-            Fault::Throttle { .. } | Fault::Status(_) => self.instead = Some(fault),
+            Fault::Throttle { .. } | Fault::Status(_) | Fault::Foreign(_) => self.instead = Some(fault),
         }
     }
 }

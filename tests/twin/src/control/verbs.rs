@@ -43,14 +43,14 @@ pub(super) fn all() -> Value {
         "send-notification": { "person": "id or UPN", "to": "http://127.0.0.1:8080" },
         "fault": {
             "vendor": "login, graph, auth0 or slack",
-            "fault": "throttle, status, stall, refuse, lose-reply or expire-token; of Graph: page-missing, page-short, \
+            "fault": "throttle, status, foreign, stall, refuse, lose-reply or expire-token; of Graph: page-missing, page-short, \
                 page-cut-short, page-empty, page-repeated, page-replayed, page-late, delta-gone, \
                 delta-sync-state-not-found, delta-resync-required or delta-refused",
             "method": "optional",
             "route": "optional part of the route or path",
             "times": "optional number; without it until clear-faults",
             "retry_after": "for throttle, optional",
-            "status": "for status",
+            "status": "for status and foreign",
             "seconds": "for stall",
             "rows": "for page-short",
             "changes": "for page-replayed and page-late",
@@ -195,6 +195,7 @@ fn inject(twin: &Twin, arguments: &Arguments) -> Result<(), Wrong> {
     let fault = match text(arguments, "fault")? {
         "throttle" => Fault::Throttle { retry_after: text(arguments, "retry_after").ok().map(str::to_owned) },
         "status" => Fault::Status(number("status").unwrap_or(500.0) as u16),
+        "foreign" => Fault::Foreign(number("status").unwrap_or(200.0) as u16),
         "stall" => {
             Fault::Stall(Duration::from_secs_f64(number("seconds").unwrap_or(10.0).clamp(0.0, 3_600.0)))
         }

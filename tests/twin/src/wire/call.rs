@@ -149,6 +149,13 @@ impl Reply {
         }
     }
 
+    /// What stands on the way to a vendor when it is not the vendor.
+    pub fn html(status: u16) -> Reply {
+        let body =
+            "<!doctype html><title>Please come back later</title><p>This site is being maintained.</p>";
+        Reply { content_type: "text/html; charset=utf-8", ..Reply::text(status, body) }
+    }
+
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {
         self.headers.push((name, value.into()));
         self

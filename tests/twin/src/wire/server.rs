@@ -164,7 +164,9 @@ async fn respond(
         Some(reply) => reply,
         None => answer_reaching_out(&call).await,
     };
-    finish(&call, &mut reply);
+    if !strike.is_foreign() {
+        finish(&call, &mut reply);
+    }
     let mut entry = entry(at, vendor, label, &parts, Some(&reply));
     if !label.ends_with("/token") {
         entry.body = body.clone();
@@ -251,6 +253,7 @@ fn instead(call: &Call<'_>, strike: &Strike) -> Option<Reply> {
     match &strike.instead {
         Some(Fault::Throttle { retry_after }) => Some(throttled(call, retry_after.as_deref())),
         Some(Fault::Status(status)) => Some(failure(call, *status)),
+        Some(Fault::Foreign(status)) => Some(Reply::html(*status)),
         _ => None,
     }
 }
@@ -284,7 +287,9 @@ pub(super) fn perform(call: &Call<'_>, strike: &Strike) -> Reply {
         Ok(route) => carry_out(call, route),
         Err(refused) => refused,
     });
-    finish(call, &mut reply);
+    if !strike.is_foreign() {
+        finish(call, &mut reply);
+    }
     reply
 }
 
