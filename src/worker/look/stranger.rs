@@ -23,7 +23,9 @@ pub(super) async fn hand_over(looker: &Looker, subject: Subject, asks: &[Event])
     }
     let told = asks.iter().max_by_key(|ask| ask.received_at)?;
     let asked = Event::of_ours(About::Person(subject), EventKind::StrangerDeleted, told.received_at);
-    let event = Event { source: told.source, signal_at: told.signal_at, ..asked.because_of(asks) };
+    let enqueued_at = Some(looker.deps.clock.now());
+    let (source, signal_at) = (told.source, told.signal_at);
+    let event = Event { source, signal_at, enqueued_at, ..asked.because_of(asks) };
     Some(match looker.deps.queue.enqueue(std::slice::from_ref(&event)).await {
         Ok(()) => {
             super::log_asked(&event, asks);
