@@ -1,4 +1,5 @@
-//! The real program, killed with SIGKILL at random moments while a thousand alerts arrive.
+//! The real program, killed with SIGKILL at random moments while a thousand alerts arrive. The alerts come in as many parts
+//! as there are kills, and none falls before lockouts are under way.
 //!
 //! The invariant is read from the twin, not from Lockstep: every person ends locked with nothing left to use, and every
 //! case has exactly one message. What was answered 202 before a kill must be among them; what was not, is sent again by
@@ -10,7 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use lockstep::case::CaseState;
 use lockstep::store::WhichCases;
-use lockstep_twin::{Hire, PersonId, Setup};
+use lockstep_twin::{Hire, Latency, PersonId, Setup, Vendor};
 
 use super::{SETTLE_WITHIN, send_until_accepted, start};
 use crate::harness::{Backend, Stage};
@@ -19,6 +20,8 @@ const PEOPLE: usize = 250;
 /// Alerts for each person: duplicates are what sources send.
 const ALERTS_EACH: usize = 4;
 const KILLS: usize = 8;
+/// Long enough for a lockout to be under way when it is looked for.
+const AUTH0_TAKES: Duration = Duration::from_millis(20);
 /// Alerts under way at a time.
 const SENDERS: usize = 16;
 
@@ -36,7 +39,9 @@ async fn survive(backend: Backend) {
     let seed = fastrand::u64(..);
     eprintln!("seed {seed}");
     let mut chance = fastrand::Rng::with_seed(seed);
-    let Some(mut stage) = Stage::set(backend, Setup::unlimited()).await else { return };
+    let latency = Latency { auth0: AUTH0_TAKES, ..Latency::default() };
+    let setup = Setup { latency, ..Setup::unlimited() };
+    let Some(mut stage) = Stage::set(backend, setup).await else { return };
     stage.policy("[contain.brake]\ncontainments = 100000\n");
     let ports = (free_port(&mut chance), free_port(&mut chance));
     stage.set_env("LOCKSTEP_LISTEN", &format!("127.0.0.1:{}", ports.0));
@@ -45,18 +50,23 @@ async fn survive(backend: Backend) {
     let people = populate(&stage);
     let mut program = start(&stage);
     let sender = stage.twin.sender(format!("http://127.0.0.1:{}", ports.0));
-    let alerts: Vec<PersonId> = (0..ALERTS_EACH).flat_map(|_| people.clone()).collect();
-    let sending =
-        tokio::spawn(futures_util::stream::iter(alerts).for_each_concurrent(SENDERS, move |person| {
+    let (mut sending, mut struck) = (tokio::task::JoinSet::new(), 0);
+    for part in people.chunks(PEOPLE.div_ceil(KILLS)) {
+        let alerts: Vec<PersonId> = (0..ALERTS_EACH).flat_map(|_| part.to_vec()).collect();
+        let sender = sender.clone();
+        sending.spawn(futures_util::stream::iter(alerts).for_each_concurrent(SENDERS, move |person| {
             let sender = sender.clone();
             async move { send_until_accepted(&sender, person).await }
         }));
-    for _ in 0..KILLS {
-        tokio::time::sleep(Duration::from_millis(chance.u64(50..1500))).await;
+        until_under_way(&stage).await;
+        tokio::time::sleep(Duration::from_millis(chance.u64(0..50))).await;
         program.kill().await.unwrap();
+        struck += usize::from(under_way(&stage).await > 0);
         program = start(&stage);
     }
-    tokio::time::timeout(SETTLE_WITHIN, sending).await.expect("every alert is accepted in the end").unwrap();
+    assert!(struck >= KILLS / 2, "only {struck} kills struck a lockout that was under way");
+    let accepted = tokio::time::timeout(SETTLE_WITHIN, sending.join_all());
+    accepted.await.expect("every alert is accepted in the end");
     until_settled(&stage, &people).await;
     program.kill().await.unwrap();
     check(&stage, &people).await;
@@ -75,6 +85,20 @@ fn populate(stage: &Stage) -> Vec<PersonId> {
             person
         })
         .collect()
+}
+
+/// Cases on record that are not proven yet.
+async fn under_way(stage: &Stage) -> usize {
+    let open = stage.store().cases(WhichCases::Open, 10_000).await.unwrap();
+    open.iter().filter(|case| case.state != CaseState::Verified).count()
+}
+
+async fn until_under_way(stage: &Stage) {
+    let deadline = tokio::time::Instant::now() + SETTLE_WITHIN;
+    while under_way(stage).await == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "no lockout is under way");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 async fn until_settled(stage: &Stage, people: &[PersonId]) {
@@ -108,6 +132,16 @@ async fn check(stage: &Stage, people: &[PersonId]) {
             assert!(world.refresh_tokens(&account).is_empty(), "{account} has refresh tokens");
         }
     }
+    let mut writes: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in stage.twin.journal().requests() {
+        let of_account = entry.path.strip_prefix("/api/v2/users/").filter(|_| entry.is_write());
+        if let (Vendor::Auth0, Some(path)) = (entry.vendor, of_account) {
+            *writes.entry(path.split('/').next().unwrap_or(path).to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(writes.len(), 2 * people.len(), "the accounts that were written to");
+    let most = writes.values().max().copied();
+    assert!(most <= Some(2 + KILLS), "more than a repetition for each kill: {most:?}");
     let cases = stage.store().cases(WhichCases::All, 10_000).await.unwrap();
     assert_eq!(cases.len(), people.len(), "one case for each person");
     let messages = stage.twin.world().slack_messages(&stage.twin.setup().slack_channel);
