@@ -1,4 +1,8 @@
-//! The embedded queue with no room left: nobody who heard yes is forgotten, and everybody else is told to come again.
+//! The embedded queue with no room left, by its own limit and by the disk's: nobody who heard yes is forgotten, and everybody
+//! else is told to come again.
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use lockstep::case::CaseState;
 use lockstep::config::Role;
@@ -12,6 +16,9 @@ use crate::harness::{Backend, Stage, only};
 const ROOM: &str = "1048576";
 /// Alerts in one request about people whom nobody knows; the queue takes them whole or not at all.
 const CROWD: usize = 20;
+/// A small disk, and what others have on it: queue, store and their logs have the rest.
+const DISK: &str = "size=16m";
+const OF_OTHERS: usize = 12 * 1024 * 1024;
 
 /// Sends crowds of strangers until the queue has no room for one, and then single alerts until there is none for those.
 /// Answers who got a yes and who did not.
@@ -76,6 +83,57 @@ async fn a_full_embedded_queue_sends_alerts_back_and_loses_none_that_it_took() {
     stage.alert(turned_away.0, "high").await;
     stage.until_case(turned_away.0, CaseState::Verified).await;
     assert!(stage.is_locked_out(&turned_away.1));
+    assert_eq!(stage.writes(), 2 * (accepted.len() as u64 + 1));
+    stage.end().await;
+}
+
+/// A file system of its own, which needs root; it goes with the test.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Option<SmallDisk> {
+        std::fs::create_dir_all(&at).unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "tmpfs"]).arg(&at).output();
+        match mount {
+            Ok(ended) if ended.status.success() => Some(SmallDisk(at)),
+            refused => {
+                eprintln!("skipped: no file system can be mounted here: {refused:?}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// The limit of the queue is far away, and there is no room for its file all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_sends_alerts_back_and_loses_none_that_were_taken() {
+    let mut stage = Stage::set(Backend::Embedded, Setup::unlimited()).await.expect("it needs no server");
+    let Some(disk) = SmallDisk::mount(stage.data_dir()) else { return };
+    let others = disk.0.join("of-somebody-else");
+    std::fs::write(&others, vec![1; OF_OTHERS]).unwrap();
+    stage.start_as(only(Role::Ingest)).await;
+    let (accepted, turned_away) = fill(&stage).await;
+    let full = r#"lockstep_events_total{source="risk",kind="none",outcome="queue_full"}"#;
+    assert_eq!(stage.metric(full).await, Some(2.0));
+    let ready = reqwest::get(format!("{}/readyz", stage.admin_url())).await.unwrap();
+    assert_eq!(ready.status(), 503, "a load balancer should send alerts elsewhere");
+    // Room is made, and nobody has to be restarted for it.
+    std::fs::remove_file(others).unwrap();
+    stage.alert(turned_away.0, "high").await;
+    stage.stop().await;
+
+    stage.start().await;
+    for (person, account) in accepted.iter().chain([&turned_away]) {
+        stage.until_case(*person, CaseState::Verified).await;
+        assert!(stage.is_locked_out(account));
+    }
+    stage.until_idle().await;
     assert_eq!(stage.writes(), 2 * (accepted.len() as u64 + 1));
     stage.end().await;
 }
