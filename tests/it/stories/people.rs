@@ -81,11 +81,27 @@ crate::stories! {
 
     a_deletion_that_entra_does_not_confirm_locks_nobody(stage, Setup::unlimited()) {
         stage.start().await;
-        let (anna, account) = stage.hire("Anna Berg");
+        let (anna, account, _) = stage.contained("Anna Berg").await;
+        stage.twin.world().dismiss_risk(anna);
+        stage.sender().risky_user(anna).await.unwrap();
+        stage.until_case(anna, CaseState::Released).await;
+        let writes = stage.writes();
         stage.changed(anna, Change::Deleted).await;
         stage.until_left_alone(anna).await;
-        assert!(!stage.is_blocked(&account) && stage.writes() == 0);
         stage.until_idle().await;
+        assert!(!stage.is_blocked(&account) && stage.writes() == writes);
+        stage.end().await;
+    }
+
+    a_deletion_of_somebody_never_seen_that_entra_does_not_confirm_locks_nobody(stage, Setup::unlimited()) {
+        stage.start().await;
+        let (anna, account) = stage.hire("Anna Berg");
+        stage.changed(anna, Change::Deleted).await;
+        stage.until("Entra was asked", async || {
+            stage.requests(Vendor::Graph, "GET /v1.0/users/{id}").into_iter().next()
+        }).await;
+        stage.until_idle().await;
+        assert!(!stage.is_blocked(&account) && stage.writes() == 0);
         stage.end().await;
     }
 
