@@ -125,11 +125,11 @@ fn groups_are_missing(snapshot: &SyncSnapshot, policy: &Policy) -> bool {
     matches!(snapshot.groups, Groups::Unread(_)) && give && !snapshot.accounts.is_empty()
 }
 
-/// Somebody outside keeps what is there. Who was kept in step before loses the roles and organizations that the policy
-/// names, once.
+/// Somebody outside keeps what is there. Who was kept in step before, or was being so when the last look ended before its
+/// time, loses the roles and organizations that the policy names, once.
 fn keep_or_take(snapshot: &SyncSnapshot, policy: &Policy, why: String) -> SyncPlan {
-    let ours = snapshot.remembered.as_ref().is_some_and(|remembered| !remembered.proven.is_empty());
-    if !ours {
+    let is_ours = |known: &Remembered| !known.proven.is_empty() || !known.unsettled.is_empty();
+    if !snapshot.remembered.as_ref().is_some_and(is_ours) {
         return SyncPlan { remembered: None, ..SyncPlan::nothing(snapshot, why, Next::Settled) };
     }
     let mut draft = Draft::of(snapshot);

@@ -176,6 +176,21 @@ fn somebody_never_seen_of_whom_it_is_unknown_whether_the_policy_means_them_is_no
 }
 
 #[test]
+fn roles_of_a_first_look_go_with_whoever_leaves_before_it_has_ended() {
+    let mut scene = adele().groups(&[ENGINEERS]);
+    scene.policy.people.any_of.insert(ENGINEERS);
+    let given = scene.applied();
+    let remembered = given.snapshot.remembered.as_ref().unwrap();
+    assert!(remembered.proven.is_empty() && !remembered.unsettled.is_empty(), "{remembered:?}");
+    let outside = given.groups(&[]);
+    insta::assert_snapshot!(outside.printed(), @"
+    Take Engineer from waad|adele
+    Remove waad|adele from acme
+    held: not among the people that [people] names
+    ");
+}
+
+#[test]
 fn while_roles_are_being_changed_nothing_is_taken_for_proven() {
     let mut scene = adele().groups(&[]).settled();
     let doing = scene.clone().groups(&[ENGINEERS]).plan().remembered.unwrap();
