@@ -101,19 +101,27 @@ impl<'a> FanOut<'a> {
         };
         compared.retain(|group, _| named.contains(group));
         let told_at = asks.iter().map(|ask| ask.received_at).max().unwrap_or(now());
-        let (mut lost, mut begun) = (BTreeSet::new(), Vec::new());
+        let (mut lost, mut done, mut trouble) = (BTreeSet::new(), Vec::new(), None);
         for group in named {
-            if compared.get(group).is_none_or(|began| *began <= told_at) {
-                begun.push((*group, now()));
-                lost.extend(self.lost_from(*group).await?);
+            if compared.get(group).is_some_and(|began| *began > told_at) {
+                continue;
+            }
+            let began = now();
+            match self.lost_from(*group).await {
+                Ok(people) => {
+                    lost.extend(people);
+                    done.push((*group, began));
+                }
+                // One that cannot be listed keeps nobody in the others' roles.
+                Err(found) => trouble = trouble.or(Some(found)),
             }
         }
         for id in lost {
             self.person(id, swept()).await?;
         }
         self.flush().await?;
-        compared.extend(begun);
-        Ok(())
+        compared.extend(done);
+        trouble.map_or(Ok(()), Err)
     }
 
     /// Who was seen in the group and is not in it any more.
