@@ -22,6 +22,7 @@ mod whole;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::{Job, pause};
 use crate::clock::{self, Timestamp};
@@ -37,6 +38,8 @@ const BACKLOG_MAX: u64 = 20_000;
 const BATCH: usize = 500;
 /// The same in the contain lane, and at a time: an alert waits for few of them.
 const CONTAIN_MAX: usize = 100;
+/// How long a sweep waits for room in the contain lane.
+const CONTAIN_PATIENCE: Duration = Duration::from_secs(60);
 /// Pages of one listing; at Graph's smallest pages still millions of people.
 const PAGES_MAX: usize = 100_000;
 /// Everybody is swept without Graph having asked for it at most this often: whatever it refuses, it is not read from end to
@@ -86,7 +89,8 @@ fn is_over(since: Timestamp, time: Duration, now: Timestamp) -> bool {
     since > now || clock::elapsed(since, now) >= time
 }
 
-/// Puts the events on the queue as there is room in their lanes; whoever waits for room in the contain lane waits last.
+/// Puts the events on the queue as there is room in their lanes; whoever waits for room in the contain lane waits last, and
+/// not for ever: lockouts that cannot be proven stay there for days, and the sweep must go on.
 /// `false` when somebody else goes on before all of them are there.
 async fn enqueue(job: &Job, mut events: Vec<Event>) -> anyhow::Result<bool> {
     events.sort_by_key(|event| std::cmp::Reverse(event.lane()));
@@ -97,7 +101,8 @@ async fn enqueue(job: &Job, mut events: Vec<Event>) -> anyhow::Result<bool> {
             Lane::Sync | Lane::Bulk => (BACKLOG_MAX, BATCH),
         };
         for batch in of_lane.chunks(batch) {
-            if !room(job, lane, most).await? {
+            let patience = (lane == Lane::Contain).then_some(CONTAIN_PATIENCE);
+            if !room(job, lane, most, patience).await? {
                 return Ok(false);
             }
             job.deps.queue.enqueue(batch).await?;
@@ -106,11 +111,12 @@ async fn enqueue(job: &Job, mut events: Vec<Event>) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Waits while so many events are in the lane; `false` when it is over before there is room.
-async fn room(job: &Job, lane: Lane, most: u64) -> anyhow::Result<bool> {
+/// Waits while so many events are in the lane, as long as there is `patience`; `false` when the job is over before.
+async fn room(job: &Job, lane: Lane, most: u64, patience: Option<Duration>) -> anyhow::Result<bool> {
+    let since = Instant::now();
     while !job.shutdown.is_cancelled() {
         let waiting = job.deps.queue.depths().await?.get(&lane).map_or(0, |depth| depth.events);
-        if waiting < most {
+        if waiting < most || patience.is_some_and(|patience| since.elapsed() >= patience) {
             return Ok(true);
         }
         pause(LOOK_EVERY, &job.shutdown).await;

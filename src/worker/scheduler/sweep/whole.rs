@@ -100,7 +100,7 @@ impl Listing {
         let tracked = Tracked::Presence;
         let mut has_restarted = false;
         for _ in 0..PAGES_MAX {
-            if !room(job, Lane::Bulk, BACKLOG_MAX).await? {
+            if !room(job, Lane::Bulk, BACKLOG_MAX, None).await? {
                 return Ok(());
             }
             let from = self.link.clone().map_or(DeltaFrom::Start, |link| DeltaFrom::Link(Link::new(link)));
