@@ -62,6 +62,8 @@ impl Trouble {
             Trouble::NoReply(_) => true,
             // 503 is refused at the door; the others come from a gateway or a crash behind it.
             Trouble::Failed { status } => *status != 503,
+            // A yes in words that are not the vendor's.
+            Trouble::Unreadable { status: 200..=299, .. } => true,
             _ => false,
         }
     }

@@ -389,9 +389,10 @@ impl<'a> Rounds<'a> {
 
     /// What was done so far goes on record, and people are told what stands in the way.
     async fn end_in_trouble(&mut self, trouble: &Trouble, policy: &Policy) -> Result<Round, Verdict> {
-        let untold = |case: &&Case| !case.open.contains(&trouble.why);
-        if let Some(mut case) = self.ledger.case.as_ref().filter(untold).cloned() {
-            case.open = vec![trouble.why.clone()];
+        if let Some(mut case) = self.ledger.case.clone() {
+            if !case.open.contains(&trouble.why) {
+                case.open = vec![trouble.why.clone()];
+            }
             let now = self.looker.deps.clock.now();
             self.save(case, Vec::new(), Vec::new(), policy, now).await?;
         }

@@ -525,8 +525,11 @@ impl<'a> Look<'a> {
             Directory::Present(_) => knows(&Reason::Deleted) || knows(&Reason::Disabled),
             Directory::Unread(_) => false,
         };
-        let unlocked = case.response == Response::Contain
-            && snapshot.accounts.values().any(|account| account.blocked == Blocked::No);
+        // One that is protected by now stays as it is, and would be news for ever.
+        let protected = &self.policy.protected.accounts;
+        let mut unprotected = snapshot.accounts.values().filter(|account| !protected.contains(&account.id));
+        let unlocked =
+            case.response == Response::Contain && unprotected.any(|account| account.blocked == Blocked::No);
         !self.asks.iter().all(swept) || contradicts || unlocked
     }
 

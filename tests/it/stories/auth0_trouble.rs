@@ -158,11 +158,19 @@ crate::stories! {
             stage.until_open(person, CaseState::Requested, "rate limit").await;
             stage.until_told("rate limit").await;
             let told = || stage.requests(Vendor::Slack, "POST /api/chat.update").len();
-            let (before, refused) = (told(), stage.throttled());
-            stage.until("it is asked again and again", async || {
-                (stage.throttled() >= refused + 4).then_some(())
-            }).await;
+            let again_and_again = async || {
+                let refused = stage.throttled();
+                stage.until("it is asked again and again", async || {
+                    (stage.throttled() >= refused + 4).then_some(())
+                }).await;
+            };
+            // What could be done meanwhile is told too: sessions that have ended.
+            again_and_again().await;
+            let before = told();
+            again_and_again().await;
             assert_eq!(told(), before, "{name}");
+            // What is on record waits for nothing: others' lockouts need not make do without a store that is well.
+            assert_eq!(stage.metric("lockstep_audit_lag_seconds").await, Some(0.0), "{name}");
             stage.twin.faults().lift(throttled);
             stage.until_case(person, CaseState::Verified).await;
             assert!(stage.is_locked_out(&account));
@@ -187,7 +195,8 @@ crate::stories! {
         let first: Vec<u16> = asked.iter().take(4).map(|entry| entry.status).collect();
         assert_eq!(first, [429, 429, 429, 200], "{asked:#?}");
         let waits: Vec<Duration> = asked[..4].windows(2).map(|two| two[1].at - two[0].at).collect();
-        assert!(waits.is_sorted_by(|shorter, longer| shorter < longer), "{waits:?}");
+        // Neighbours may be alike, because each is drawn; the third is twice the first at least.
+        assert!(waits[2] > waits[0], "{waits:?}");
         stage.end().await;
     }
 

@@ -176,6 +176,25 @@ crate::stories! {
         stage.end().await;
     }
 
+    an_account_of_a_leaver_that_is_protected_by_now_is_left_open_and_looked_at_once(stage, Setup::unlimited()) {
+        let attributes = attribute("app_metadata.department", "department");
+        stage.policy(&attributes);
+        stage.start_subscribed().await;
+        let (ada, account) = stage.hire("Ada Lovelace");
+        stage.until_told_and_done().await;
+        stage.twin.world().soft_delete(ada);
+        stage.until_case(ada, CaseState::Verified).await;
+        stage.until_told_and_done().await;
+        stage.stop().await;
+        stage.policy(&format!("[protected]\naccounts = [\"{account}\"]\n{attributes}"));
+        stage.twin.world().unblock_account_by_admin(&account);
+        stage.start().await;
+        stage.sweep(&["--whole"]);
+        stage.until_told_and_done().await;
+        assert!(!stage.is_blocked(&account));
+        stage.end().await;
+    }
+
     a_deletion_that_notifications_lose_is_found_by_the_sweep(stage, Setup::unlimited()) {
         stage.policy(&format!("{SWEEPING}{}", attribute("app_metadata.department", "department")));
         stage.start_subscribed().await;
