@@ -256,10 +256,22 @@ pub struct Event {
 }
 
 impl Event {
+    /// What somebody has told. Nobody saw it later than we heard of it: a clock that is ahead must not outdo every later
+    /// statement.
+    pub fn told(
+        source: Source,
+        about: About,
+        kind: EventKind,
+        signal_at: Option<Timestamp>,
+        received_at: Timestamp,
+    ) -> Event {
+        let (id, signal_at) = (EventId::new(), signal_at.map(|at| at.min(received_at)));
+        Event { id, source, about, kind, signal_at, received_at, enqueued_at: None, caused_by: None }
+    }
+
     /// What a look asks for by itself: a new event that nobody else has told of.
     pub fn of_ours(about: About, kind: EventKind, received_at: Timestamp) -> Event {
-        let (id, source) = (EventId::new(), Source::Sweep);
-        Event { id, source, about, kind, signal_at: None, received_at, enqueued_at: None, caused_by: None }
+        Event::told(Source::Sweep, about, kind, None, received_at)
     }
 
     /// The same, as a consequence of the first of `asks`.

@@ -28,7 +28,7 @@ use super::wire::{self, Text};
 use super::{Settings, body};
 use crate::clock::Timestamp;
 use crate::event::{
-    About, Event, EventId, EventKind, GROUP_MEMBER_HINTS_MAX, LifecycleEvent, ObjectId, Source, Subject,
+    About, Event, EventKind, GROUP_MEMBER_HINTS_MAX, LifecycleEvent, ObjectId, Source, Subject,
 };
 
 /// From the first byte of the body to the answer. Graph counts an answer after 3 s as a failure, and more than 10 % of
@@ -247,18 +247,7 @@ impl<'r> Notifications<'r> {
     }
 
     fn made(&self, about: About, kind: EventKind, signal_at: Option<Timestamp>) -> Event {
-        let received_at = self.received_at;
-        let signal_at = signal_at.map(|at| at.min(received_at));
-        Event {
-            id: EventId::new(),
-            source: SOURCE,
-            about,
-            kind,
-            signal_at,
-            received_at,
-            enqueued_at: None,
-            caused_by: None,
-        }
+        Event::told(SOURCE, about, kind, signal_at, self.received_at)
     }
 }
 

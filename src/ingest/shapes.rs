@@ -17,8 +17,7 @@ use super::signature::Signed;
 use super::wire::{self, Text};
 use crate::clock::Timestamp;
 use crate::event::{
-    About, Event, EventId, EventKind, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject,
-    TenantId, clip,
+    About, Event, EventKind, ObjectId, RiskEvidence, RiskLevel, RiskState, Source, Subject, TenantId, clip,
 };
 
 /// An array of Event Hub messages of records is three lists deep; more is nobody's shape.
@@ -232,18 +231,11 @@ impl Reader {
     }
 
     pub(super) fn event(&self, user: Uuid, evidence: RiskEvidence) -> Event {
-        // Nobody saw it later than we heard of it: a clock that is ahead must not outdo every later statement.
-        let said_at = evidence.detected_at.map(|at| at.min(self.received_at));
-        Event {
-            id: EventId::new(),
-            source: self.source,
-            about: About::Person(Subject { tenant: self.tenant, object: ObjectId(user) }),
-            kind: EventKind::RiskReported(RiskEvidence { detected_at: said_at, ..evidence }),
-            signal_at: said_at,
-            received_at: self.received_at,
-            enqueued_at: None,
-            caused_by: None,
-        }
+        let about = About::Person(Subject { tenant: self.tenant, object: ObjectId(user) });
+        // Like the event's own time, not later than we heard of it.
+        let detected_at = evidence.detected_at.map(|at| at.min(self.received_at));
+        let kind = EventKind::RiskReported(RiskEvidence { detected_at, ..evidence });
+        Event::told(self.source, about, kind, detected_at, self.received_at)
     }
 }
 

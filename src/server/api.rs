@@ -140,21 +140,11 @@ impl Admin {
     /// An operator's wish takes the same path as a webhook.
     async fn wish(&self, about: About, kind: EventKind) -> Result<Accepted, Problem> {
         let received_at = self.now();
-        let (id, signal_at) = (EventId::new(), Some(received_at));
-        let event = Event {
-            id,
-            source: Source::Operator,
-            about,
-            kind,
-            signal_at,
-            received_at,
-            enqueued_at: None,
-            caused_by: None,
-        };
+        let event = Event::told(Source::Operator, about, kind, Some(received_at), received_at);
         self.enqueue(&event).await?;
         self.deps.metrics.event(event.source.word(), event.kind.word(), "accepted");
-        tracing::info!(event.id = %id, kind = event.kind.word(), "an operator's request was accepted");
-        Ok(Accepted { event: id })
+        tracing::info!(event.id = %event.id, kind = event.kind.word(), "an operator's request was accepted");
+        Ok(Accepted { event: event.id })
     }
 
     async fn enqueue(&self, event: &Event) -> Result<(), Problem> {
