@@ -1,10 +1,10 @@
 //! What to do to keep one person in step: a plain function of what is seen, what should hold, and the time.
 //!
 //! [`plan`] asks four questions, one file each: who is this and may anything be done (`scope`), do accounts have to be
-//! made or linked (`provision`), what are they made of (`attributes`, and what Auth0 makes of that, `kept`), what may the person do (`roles`, and where it is of
-//! no use `entrance`); and what follows from leaving (`leaver`). It says what it did *not* do, and what a person should
-//! know. Looked at again after its actions were applied it either needs more or has nothing left: proving and doing are
-//! one function, as in [`super::plan`]. [`check`] is a second, independent look.
+//! made or linked (`provision`), what are they made of (`attributes`, and what Auth0 makes of that, `kept`), what may the
+//! person do (`roles`, and where it is of no use `entrance`); and what follows from leaving (`leaver`). It says what it
+//! did *not* do, and what a person should know. Looked at again after its actions were applied it either needs more or has
+//! nothing left: proving and doing are one function, as in [`super::plan`]. [`check`] is a second, independent look.
 //!
 //! Nothing is ever taken away on what was not read: groups that are unread, properties that were not told and accounts
 //! that were not found hold the part that depends on them. Nor on one list's silence: what it does not name is asked for
